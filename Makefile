@@ -1,0 +1,34 @@
+# Everything starts from a bare checkout: each target sets up .venv first when it has to.
+VENV := .venv/bin
+OUT ?= runs/demo
+
+.PHONY: demo test lint format protos setup clean
+
+demo: .venv/.ready-base  ## the closed loop: the small brain pulls the joystick, recorded, with figures
+	rm -rf $(OUT)
+	$(VENV)/robobrain run --brain small --trials 10 --seed 1 --out $(OUT)
+
+test: setup  ## all tests, the slow ones too
+	$(VENV)/pytest
+
+lint: setup  ## style, types, and generated code
+	$(VENV)/ruff check .
+	$(VENV)/ruff format --check .
+	$(VENV)/mypy
+	$(VENV)/python scripts/generate_protos.py --check
+	$(VENV)/python scripts/check_compatibility.py
+
+format: setup
+	$(VENV)/ruff check --fix .
+	$(VENV)/ruff format .
+
+protos: setup  ## regenerate robobrain/bridge/v1 from protos/
+	$(VENV)/python scripts/generate_protos.py
+
+setup: .venv/.ready-dev
+
+.venv/.ready-%: pyproject.toml scripts/setup.sh
+	./scripts/setup.sh $*
+
+clean:
+	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,8 @@
+"""Settings of the whole test session."""
+
+from __future__ import annotations
+
+from robobrain.brain.openmp import configure_openmp
+
+# Before any test imports NEST; networks in the test process run on one thread, others in their own process.
+configure_openmp(1)
