@@ -1,0 +1,273 @@
+"""Sessions: who has which brain, for how long, and each request answered once."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+
+from robobrain.bridge.codec import encode_fault
+from robobrain.bridge.server.kernel import Kernel
+from robobrain.bridge.server.meter import Meter
+from robobrain.bridge.server.pool import Pool, Seat
+from robobrain.bridge.v1 import brain_pb2 as pb
+from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, RobobrainError
+
+_LOGGER = logging.getLogger(__name__)
+_ID_BYTES = 16
+NAME_LENGTH = 128
+"""Longest name that a client may give itself."""
+
+
+class Refused(RobobrainError):
+    """Every brain is leased."""
+
+
+class SessionLost(RobobrainError):
+    """There is no such session, or not any more."""
+
+
+class Stream:
+    """The call through which a session is connected.
+
+    Attributes:
+        displaced: Why the server ended it; empty while it did not.
+    """
+
+    def __init__(self) -> None:
+        self.displaced = ""
+        self._task = asyncio.current_task()
+
+    def displace(self, why: str) -> None:
+        """End the call."""
+        self.displaced = why
+        if self._task is not None:
+            self._task.cancel()
+
+
+class Session:
+    """One client's lease of a brain.
+
+    Attributes:
+        id: Known to the client alone.
+        client: Who it is, for people.
+        seat: Where its brain is.
+        since: When it was opened (Unix time).
+        meter: How fast it goes.
+        last_id: Id of the last request.
+        stream: Its stream, None while it is not connected.
+    """
+
+    def __init__(self, client: str, pool: Pool, seat: Seat) -> None:
+        self.id = secrets.token_urlsafe(_ID_BYTES)
+        self.client, self.seat, self.since = client, seat, time.time()
+        self.meter = Meter()
+        self.stream: Stream | None = None
+        self._pool = pool
+        self.last_id = 0
+        self._answer: asyncio.Task[pb.Reply] | None = None
+        self._episode = False
+        self._waits_for_brain = False
+        self._touched = time.monotonic()
+
+    @property
+    def is_answering(self) -> bool:
+        """A request is being answered."""
+        return self._answer is not None and not self._answer.done()
+
+    def idle_s(self) -> float:
+        """Return for how long the session has had neither stream nor request."""
+        if self.stream is not None or (self.is_answering and self.seat.is_ready):
+            self.touch()
+        return time.monotonic() - self._touched
+
+    def attach(self) -> Stream:
+        """Let the present task serve the session's stream, instead of an older one."""
+        if self.stream is not None:
+            self.stream.displace("the client has come back on another stream")
+        self.stream = Stream()
+        return self.stream
+
+    def detach(self, stream: Stream) -> None:
+        """Note that ``stream`` has ended: the lease begins, unless there is another one."""
+        if self.stream is stream:
+            self.stream = None
+            self.touch()
+
+    def touch(self) -> None:
+        """Begin the lease anew."""
+        self._touched = time.monotonic()
+
+    def ask(self, request: pb.Request) -> asyncio.Task[pb.Reply]:
+        """Have ``request`` answered once; repeated, it gets the same answer.
+
+        The answer is worked out whether somebody waits for it or not.
+
+        Raises:
+            ProtocolError: Its id is older than the last one.
+        """
+        self.touch()
+        if self._answer is not None and request.id == self.last_id:
+            return self._answer
+        if request.id <= self.last_id:
+            raise ProtocolError(f"request {request.id} comes after request {self.last_id}; ids rise from 1")
+        self.last_id = request.id
+        self._answer = asyncio.create_task(self._run(request, self._answer))
+        return self._answer
+
+    async def _run(self, request: pb.Request, before: asyncio.Task[pb.Reply] | None) -> pb.Reply:
+        arrived = time.perf_counter()
+        if before is not None and not before.done():
+            await asyncio.wait((before,))
+        try:
+            reply = await self._pass_on(request)
+        except ConfigurationError as error:
+            return pb.Reply(id=request.id, fault=encode_fault(error))
+        except BrainFault as fault:
+            self._episode = False
+            message = f"{fault}; the server starts another, reset(seed) begins a new episode"
+            return pb.Reply(id=request.id, fault=pb.Fault(code=pb.FAULT_CODE_EPISODE_LOST, message=message))
+        if reply.HasField("fault"):
+            self._episode = self._episode and reply.fault.code in SURVIVED
+        if reply.HasField("readings"):
+            self._account(reply.readings, arrived)
+        self.touch()
+        return reply
+
+    async def _pass_on(self, request: pb.Request) -> pb.Reply:
+        if request.HasField("reset"):
+            return await self._reset(request)
+        if not (request.HasField("describe") or request.HasField("step") or request.HasField("collect")):
+            raise ConfigurationError("a session serves describe, reset, step and collect")
+        if not (self._episode or request.HasField("describe")):
+            raise ConfigurationError("no episode has begun: reset first")
+        if self.seat.kernel is None:
+            raise BrainFault(f"the brain's process {self.seat.last_fault}")
+        return await self.seat.kernel.exchange(request)
+
+    async def _reset(self, request: pb.Request) -> pb.Reply:
+        """Begin an episode on a living brain, in another seat where this one's is being replaced."""
+        self._episode = True
+        try:
+            return await (await self._living_kernel()).exchange(request)
+        except BrainFault as fault:
+            _LOGGER.warning("reset once more: %s", fault)
+        return await (await self._living_kernel()).exchange(request)
+
+    async def _living_kernel(self) -> Kernel:
+        if not self.seat.is_ready:
+            self.seat = self._pool.move(self, self.seat)
+        self._waits_for_brain = True
+        try:
+            if self.seat.returning is not None:
+                await asyncio.wait((self.seat.returning,))
+            while self.seat.kernel is None or not self.seat.is_ready:
+                self.seat.ready.clear()
+                await self.seat.ready.wait()
+        finally:
+            self._waits_for_brain = False
+        return self.seat.kernel
+
+    def end(self) -> asyncio.Task[pb.Reply] | None:
+        """End the stream and what waits for a brain; return the answer that a brain still works on."""
+        if self.stream is not None:
+            self.stream.displace("the session was ended")
+        if self._answer is not None and self._waits_for_brain:
+            self._answer.cancel()
+        return self._answer
+
+    def _account(self, readings: pb.Readings, arrived: float) -> None:
+        timing = readings.timing
+        in_kernel_ms = timing.encode_ms + timing.run_ms + timing.decode_ms
+        timing.wait_ms = max(1e3 * (time.perf_counter() - arrived) - in_kernel_ms, 0.0)
+        if readings.seq and self._pool.description is not None:
+            self.meter.count(self._pool.description.exchange_ms, len(readings.spikes.sender))
+
+
+SURVIVED = (pb.FAULT_CODE_CONFIGURATION, pb.FAULT_CODE_PROTOCOL)
+"""Faults that leave the episode as it was."""
+
+
+class Sessions:
+    """All sessions of a server."""
+
+    def __init__(
+        self, pool: Pool, *, lease_s: float, on_end: Callable[[Session], None] | None = None
+    ) -> None:
+        """Lease the brains of ``pool``.
+
+        Args:
+            pool: The brains.
+            lease_s: How long a session outlives its last stream or request.
+            on_end: Told about each session that ended.
+        """
+        self._pool, self.lease_s, self._on_end = pool, lease_s, on_end
+        self._open: dict[str, Session] = {}
+
+    def __len__(self) -> int:
+        """Return the number of open sessions."""
+        return len(self._open)
+
+    def open(self, client: str) -> Session:
+        """Lease a brain to ``client``.
+
+        Raises:
+            ConfigurationError: The name can't be used.
+            Refused: Every brain is leased; says to whom, and since when.
+        """
+        if not (0 < len(client) <= NAME_LENGTH and client.isprintable()):
+            raise ConfigurationError(f"a client's name has 1 to {NAME_LENGTH} printable characters")
+        seat = self._pool.free_seat()
+        if seat is None:
+            raise Refused(self._who_holds())
+        session = seat.holder = Session(client, self._pool, seat)
+        self._open[session.id] = session
+        _LOGGER.info("session of %s begins on seat %d", client, seat.number)
+        return session
+
+    def find(self, session_id: str) -> Session:
+        """Return the session with this id.
+
+        Raises:
+            SessionLost: There is none, or its lease ended.
+        """
+        session = self._open.get(session_id)
+        if session is None:
+            raise SessionLost(
+                "no such session: its lease ended, or the server was started again; open another one"
+            )
+        return session
+
+    def end(self, session: Session, why: str) -> None:
+        """Take the brain back; may be called again."""
+        if self._open.pop(session.id, None) is None:
+            return
+        self._pool.give_back(session.seat, session.end())
+        _LOGGER.info("session of %s ends: %s", session.client, why)
+        if self._on_end is not None:
+            self._on_end(session)
+
+    async def end_vanished(self) -> None:
+        """End sessions whose lease ran out, for ever."""
+        while True:
+            await asyncio.sleep(min(1.0, self.lease_s / 4))
+            for session in list(self._open.values()):
+                if session.idle_s() > self.lease_s:
+                    self.end(session, f"its client was away for {self.lease_s:g} s")
+
+    def _who_holds(self) -> str:
+        holders = "; ".join(_holder(seat, self.lease_s) for seat in self._pool.seats)
+        count = len(self._pool.seats)
+        return f"{'the brain is' if count == 1 else f'all {count} brains are'} in use: {holders}"
+
+
+def _holder(seat: Seat, lease_s: float) -> str:
+    session = seat.holder
+    if not isinstance(session, Session):
+        return "nobody"
+    since = datetime.fromtimestamp(session.since, UTC).isoformat(timespec="seconds")
+    state = "connected" if session.stream is not None else f"away, its lease of {lease_s:g} s runs out"
+    return f"{session.client} since {since} ({state})"

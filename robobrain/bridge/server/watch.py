@@ -1,0 +1,98 @@
+"""Whether the processes of a kernel get on, as Linux sees them.
+
+A brain may be slow without bound, so time alone says nothing. A kernel that computes uses processor time or
+waits for a processor; one that hangs sleeps, or is stopped by a signal.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+_TICKS_PER_S = os.sysconf("SC_CLK_TCK")
+_KIB_PER_MIB = 1024.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """What the processes of a group do at one moment.
+
+    Attributes:
+        cpu_s: Processor time that they have used.
+        is_active: One of them computes, waits for a processor, or waits for a disk.
+        is_stopped: One of them is stopped by a signal.
+    """
+
+    cpu_s: float
+    is_active: bool
+    is_stopped: bool
+
+
+def activity(group: int) -> Activity:
+    """Return what the processes of process group ``group`` do now."""
+    rows = [fields for fields in map(_fields, Path("/proc").iterdir()) if fields and int(fields[2]) == group]
+    return Activity(
+        cpu_s=sum(int(fields[11]) + int(fields[12]) for fields in rows) / _TICKS_PER_S,
+        is_active=any(fields[0] in "RD" for fields in rows),
+        is_stopped=any(fields[0] in "Tt" for fields in rows),
+    )
+
+
+def memory_mib(group: int) -> float:
+    """Return the memory of the processes of ``group``, each shared page counted once."""
+    total_kib = 0
+    for entry in Path("/proc").iterdir():
+        fields = _fields(entry)
+        if fields and int(fields[2]) == group:
+            total_kib += _proportional_kib(entry)
+    return total_kib / _KIB_PER_MIB
+
+
+def _proportional_kib(entry: Path) -> int:
+    try:
+        lines = (entry / "smaps_rollup").read_text().splitlines()
+    except OSError:
+        return 0
+    return next((int(line.split()[1]) for line in lines if line.startswith("Pss:")), 0)
+
+
+def _fields(entry: Path) -> list[str]:
+    """Return the fields of /proc/PID/stat from the state on, none where it is no process."""
+    try:
+        return (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else []
+    except OSError:
+        return []
+
+
+class StallDetector:
+    """Tells from repeated looks whether a group of processes has come to a halt."""
+
+    def __init__(self, group: int, stall_s: float) -> None:
+        """Watch process group ``group``.
+
+        Args:
+            group: Process group.
+            stall_s: How long it may neither use processor time nor ask for it.
+        """
+        self._group = group
+        self._stall_s = stall_s
+        self.restart(0.0)
+
+    def restart(self, now_s: float) -> None:
+        """Forget what was seen: a new request begins."""
+        self._cpu_s = -1.0
+        self._progress_s = now_s
+        self._was_stopped = False
+
+    def look(self, now_s: float) -> str | None:
+        """Return why the group counts as hung at time ``now_s``, None while it gets on."""
+        seen = activity(self._group)
+        if seen.is_stopped and self._was_stopped:
+            return "is stopped by a signal"
+        self._was_stopped = seen.is_stopped
+        if seen.is_active or seen.cpu_s > self._cpu_s:
+            self._cpu_s, self._progress_s = seen.cpu_s, now_s
+        if now_s - self._progress_s > self._stall_s:
+            return f"made no progress for {self._stall_s:g} s"
+        return None

@@ -1,0 +1,1 @@
+"""Generated protobuf modules: change protos/ and run scripts/generate_protos.py."""
