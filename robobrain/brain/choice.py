@@ -1,0 +1,52 @@
+"""Which brain: a size of the package's tables, or a folder of one's own."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from robobrain.brain.alterations import NONE, Alterations, alter
+from robobrain.brain.scaling import scale
+from robobrain.brain.sizes import parse_scale
+from robobrain.brain.spec import BrainSpec
+from robobrain.brain.tables import BrainTables, load_tables
+
+DEFAULT_SIZE = "small"
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainChoice:
+    """Tables and the size at which they are built."""
+
+    tables: BrainTables
+    size: str
+
+    def spec(self, *, seed: int | None = None, alterations: Alterations | None = None) -> BrainSpec:
+        """Return the scaled and altered specification.
+
+        Raises:
+            ConfigurationError: The alterations name what is not there.
+        """
+        return alter(scale(self.tables, self.size, seed=seed), alterations or NONE)
+
+
+def choose(brain: str) -> BrainChoice:
+    """Return what ``brain`` means.
+
+    Args:
+        brain: A size (``small``), the part of all neurons to build (``0.05``), or a folder of tables with or
+            without a size (``my_brain``, ``my_brain:tiny``).
+
+    Raises:
+        ConfigurationError: There is no such size or folder.
+        TableError: The folder's tables are invalid.
+    """
+    own = load_tables()
+    if brain in own.sizes.sizes or parse_scale(brain) is not None:
+        return BrainChoice(tables=own, size=brain)
+    folder, _, size = brain.rpartition(":") if not Path(brain).is_dir() else (brain, "", DEFAULT_SIZE)
+    if not folder or not Path(folder).is_dir():
+        own.size(brain)  # raises, and lists what there is
+    tables = load_tables(Path(folder))
+    tables.size(size)
+    return BrainChoice(tables=tables, size=size)

@@ -1,0 +1,154 @@
+"""Copies of a process by fork, and what they need to live: a tie to the kernel, a channel, an OpenMP team.
+
+The copy is made on write, so it costs milliseconds and carries everything that NEST keeps: membrane
+potentials, spikes in flight, synaptic traces, generators.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import os
+import pickle
+import signal
+import socket
+import warnings
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from robobrain.errors import BrainFault
+
+_PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
+"""From <linux/prctl.h>."""
+_MESSAGE_BYTES = 2**16
+_DESCRIPTOR_BYTES = array.array("i").itemsize
+
+
+class Channel:
+    """One end of a private line between the kernel and a copy of it: whole messages, and ends of others."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        """Take over a connected SOCK_SEQPACKET socket."""
+        self._socket = connection
+
+    @classmethod
+    def pair(cls) -> tuple[Channel, Channel]:
+        """Return both ends of a new line.
+
+        Raises:
+            OSError: There are no descriptors left.
+        """
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        return cls(one), cls(other)
+
+    def send(self, message: object, end: Channel | None = None) -> None:
+        """Send a message, and with it an end of another line; a partner that is gone is noticed later."""
+        try:
+            descriptors = [] if end is None else [end._socket.fileno()]
+            socket.send_fds(self._socket, [pickle.dumps(message)], descriptors)
+        except (BrokenPipeError, ConnectionResetError):
+            pass
+
+    def receive(self) -> tuple[Any, Channel | None]:
+        """Wait for a message.
+
+        Raises:
+            EOFError: No process holds the other end any more.
+        """
+        try:
+            payload, descriptors, _, _ = socket.recv_fds(self._socket, _MESSAGE_BYTES, 1)
+        except ConnectionResetError:
+            payload, descriptors = b"", []
+        if not payload:
+            raise EOFError
+        end = Channel(socket.socket(fileno=descriptors[0])) if descriptors else None
+        return pickle.loads(payload), end
+
+    def close(self) -> None:
+        """Close this end; may be called again."""
+        self._socket.close()
+
+
+class Team:
+    """Runs NEST where OpenMP can start threads, in a process that was copied from one where it had."""
+
+    def __init__(self, threads: int) -> None:
+        """Take the number of OpenMP threads of the network.
+
+        Raises:
+            BrainFault: There are several threads, but no OpenMP library to set their number in.
+        """
+        self._threads = threads
+        self._openmp = _loaded_openmp() if threads > 1 else None
+
+    def run(self, work: Callable[[], None]) -> None:
+        """Run ``work``, in a thread of its own where the network has several.
+
+        OpenMP keeps one team per thread that uses it. The team of the thread that forked did not survive the
+        fork, and using it hangs; a new thread gets a new team, whose size it has to be told.
+        """
+        if self._openmp is None:
+            work()
+            return
+        with ThreadPoolExecutor(
+            1, initializer=self._openmp.omp_set_num_threads, initargs=(self._threads,)
+        ) as new:
+            new.submit(work).result()
+
+
+def fork() -> int:
+    """Fork, as ``os.fork``.
+
+    Raises:
+        OSError: There is no memory or no process left.
+    """
+    with warnings.catch_warnings():
+        # Python warns because of OpenMP's threads; the copy never touches that team again.
+        warnings.simplefilter("ignore", DeprecationWarning)
+        return os.fork()
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process below this one whose own parent ends."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+
+
+def end_with_parent() -> None:
+    """Have Linux kill this process when the thread that started it ends."""
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def memory_of(pid: int) -> tuple[int, int]:
+    """Return the bytes that process ``pid`` has for itself and those in common with others; 0 when gone."""
+    try:
+        lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
+    except OSError:
+        return 0, 0
+    kilobytes = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
+    private, shared = (
+        1024 * (kilobytes[f"{kind}_Clean"] + kilobytes[f"{kind}_Dirty"]) for kind in ("Private", "Shared")
+    )
+    return private, shared
+
+
+def openmp_path() -> str | None:
+    """Return the path of the OpenMP library in this process, None where there is none."""
+    mapped = (line.split()[-1] for line in Path("/proc/self/maps").read_text().splitlines())
+    return next((path for path in mapped if "libgomp" in Path(path).name), None)
+
+
+def _prctl(option: int, value: int) -> None:
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(option, value, 0, 0, 0) != 0:
+        raise OSError(ctypes.get_errno(), f"prctl({option}) failed")
+
+
+def _loaded_openmp() -> ctypes.CDLL:
+    path = openmp_path()
+    if path is None:
+        raise BrainFault(
+            "no libgomp is loaded: this NEST can't run an episode on several threads; use threads=1"
+        )
+    return ctypes.CDLL(path)

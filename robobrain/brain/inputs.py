@@ -1,0 +1,135 @@
+"""The generators behind the input ports: how values of an exchange become trains, currents and spikes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from robobrain.brain.nodes import Floats, Nodes
+from robobrain.brain.selectors import select_groups
+from robobrain.brain.site import Site
+from robobrain.brain.sources import (
+    CurrentEncoder,
+    DirectInputSource,
+    Encoder,
+    InputTarget,
+    SpikesEncoder,
+    Transfer,
+)
+from robobrain.errors import ConfigurationError
+
+
+class Inputs:
+    """One generator per channel, half, gain and preferred value, shared by the groups that hear the same."""
+
+    def __init__(self, site: Site, sources: Sequence[DirectInputSource]) -> None:
+        """Create and connect the generators; errors as in `robobrain.brain.panel.Panel.build`."""
+        self._site = site
+        self.size = sum(len(source.channels) for source in sources)
+        self._low = np.array([source.low for source in sources for _ in source.channels], dtype=float)
+        self._high = np.array([source.high for source in sources for _ in source.channels], dtype=float)
+        self._last = b""
+        specs: list[tuple[Encoder, InputTarget]] = []
+        channels: list[int] = []
+        created = []
+        first_channel = 0
+        for source in sources:
+            _check_spikes(site, source)
+            delay_ms = site.delay_ms(source.name, source.delay_ms)
+            for targets in _grouped(source.targets):
+                device = site.nest.Create(_model(source.encoder))
+                specs.append((source.encoder, targets[0]))
+                channels.append(first_channel + source.channels.index(targets[0].channel))
+                created.append(device.global_id)
+                _connect(site, source, device, targets, delay_ms)
+            first_channel += len(source.channels)
+        self.devices = len(created)
+        self._transfer = Transfer.of(specs)
+        self._channel = np.array(channels, dtype=np.intp)
+        self._kinds = [_model(encoder) for encoder, _ in specs]
+        pulsed = [index for index, kind in enumerate(self._kinds) if kind == SPIKES]
+        held = [index for index, kind in enumerate(self._kinds) if kind != SPIKES]
+        self._pulsed, self._pulsed_nodes = pulsed, self._nodes(created, pulsed)
+        self._held, self._held_nodes = held, self._nodes(created, held)
+
+    def write(self, values: Floats, t_ms: float) -> None:
+        """Let ``values`` [size] act from ``t_ms`` on."""
+        if values.shape != (self.size,) or not np.isfinite(values).all():
+            raise ConfigurationError(f"inputs must be {self.size} finite numbers, got {values!r}")
+        packed = values.tobytes()
+        unchanged = packed == self._last
+        if unchanged and not self._pulsed:
+            return  # generators hold what they were given
+        within = np.minimum(np.maximum(values, self._low), self._high)
+        strengths = self._transfer(within[self._channel]).tolist()
+        now = round(t_ms / self._site.resolution_ms)
+        if self._held_nodes is not None and not unchanged:
+            first_ms = [(now + 1) * self._site.resolution_ms]
+            self._held_nodes.set([_held(self._kinds[k], strengths[k], first_ms) for k in self._held])
+        if self._pulsed_nodes is not None:
+            numbers = [round(strengths[k]) for k in self._pulsed]
+            self._pulsed_nodes.set([{"spike_times": self._times_ms(number, now)} for number in numbers])
+        self._last = packed
+
+    def _times_ms(self, number: int, now: int) -> list[float]:
+        """Return times of ``number`` spikes in the exchange that begins at step ``now``."""
+        steps = round(self._site.exchange_ms / self._site.resolution_ms)
+        return [(now + step) * self._site.resolution_ms for step in _spread(number, steps)]
+
+    def _nodes(self, ids: list[int], chosen: list[int]) -> Nodes | None:
+        if not chosen:
+            return None
+        collection = self._site.nest.NodeCollection([ids[index] for index in chosen])
+        return Nodes(collection, low_level=self._site.low_level)
+
+
+RATE, CURRENT, SPIKES = "inhomogeneous_poisson_generator", "dc_generator", "spike_generator"
+
+
+def _model(encoder: Encoder) -> str:
+    if isinstance(encoder, CurrentEncoder):
+        return CURRENT
+    return SPIKES if isinstance(encoder, SpikesEncoder) else RATE
+
+
+def _held(kind: str, strength: float, first_ms: list[float]) -> dict[str, Any]:
+    if kind == CURRENT:
+        return {"amplitude": strength}
+    return {"rate_times": first_ms, "rate_values": [strength]}
+
+
+def _spread(number: int, steps: int) -> list[int]:
+    """Return ``number`` steps of 1 ... ``steps``, each at most once and evenly spread."""
+    return [(2 * k + 1) * steps // (2 * number) + 1 for k in range(number)]
+
+
+def _check_spikes(site: Site, source: DirectInputSource) -> None:
+    steps = round(site.exchange_ms / site.resolution_ms)
+    if isinstance(source.encoder, SpikesEncoder) and source.encoder.max_spikes > steps:
+        raise ConfigurationError(
+            f"source {source.name}: max_spikes = {source.encoder.max_spikes}, but an exchange of "
+            f"{site.exchange_ms:g} ms has only {steps} time steps"
+        )
+
+
+def _grouped(targets: Sequence[InputTarget]) -> list[list[InputTarget]]:
+    """Gather the targets that one device can serve."""
+    groups: dict[tuple[object, ...], list[InputTarget]] = {}
+    for target in targets:
+        groups.setdefault((target.channel, target.half, target.gain, target.preferred), []).append(target)
+    return list(groups.values())
+
+
+def _connect(
+    site: Site, source: DirectInputSource, device: Any, targets: Sequence[InputTarget], delay_ms: float
+) -> None:
+    for target in targets:
+        if target.weight_nS is None:
+            for _, ids in site.neurons(f"source {source.name}", target.selector):
+                site.connect(device, ids, weight=1.0, delay_ms=delay_ms)
+            continue
+        for population, ids in select_groups(target.selector, site.populations):
+            weight = target.weight_nS * population.weight_per_nS_ex
+            site.connect(device, ids, weight=weight, delay_ms=delay_ms)

@@ -1,0 +1,228 @@
+"""The network in NEST: create, connect, drive. Each phase is timed; nothing here is a number of the model."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobrain.brain.selectors import PlacedPopulation
+from robobrain.brain.sheet import Sheet, draw_synapses
+from robobrain.brain.spec import BrainSpec, Population, Projection
+from robobrain.seeding import generator, nest_seed
+
+Progress = Callable[[str, float], None]
+
+DRIVE_DELAY_MS = 1.0
+"""Delay of the background input; the shortest of the tables, so it keeps the kernel's cycle."""
+
+BATCH = 500_000
+"""Synapses per call of Connect: a call costs about 90 us however few they are."""
+
+
+class _Wires(NamedTuple):
+    """Synapses as Connect takes them: identifiers, and one value each."""
+
+    source: NDArray[np.int64]
+    target: NDArray[np.int64]
+    weight: NDArray[np.float64]
+    delay: NDArray[np.float64]
+    receptor_type: NDArray[np.int64]
+
+
+@dataclass(frozen=True, kw_only=True)
+class KernelCounts:
+    """NEST's own count of a network."""
+
+    neurons: int
+    synapses: int
+
+
+class Network:
+    """A brain built into the NEST kernel of this process.
+
+    Attributes:
+        spec: What was built.
+        populations: Place and identifiers of each population.
+        synapses: Number of recurrent synapses by projection (pre, post, receptor).
+        noise_synapses: Number of synapses from the pool of background relays.
+        build_ms: Wall time of each phase.
+    """
+
+    def __init__(
+        self,
+        spec: BrainSpec,
+        *,
+        threads: int | None = None,
+        replay: Mapping[str, float] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        """Reset the kernel and build.
+
+        Args:
+            spec: What to build.
+            threads: Threads of the kernel; None for the size's own.
+            replay: Rates (Hz) by population: open loop, where each of these populations sends through
+                stand-ins that fire as Poisson trains at that rate whatever it does itself.
+            progress: Called with phase and fraction done.
+        """
+        import nest  # noqa: PLC0415 - heavy, and only kernel processes need it
+
+        self.nest: Any = nest
+        self.spec = spec
+        self.threads = spec.threads if threads is None else threads
+        self.populations: dict[str, PlacedPopulation] = {}
+        self.nodes: dict[str, Any] = {}
+        self.synapses: dict[tuple[str, str, str], int] = {}
+        self.noise_synapses = 0
+        self.build_ms: dict[str, float] = {}
+        self._report = progress or (lambda phase, fraction: None)
+        self._prepare_kernel()
+        with self._phase("create"):
+            self._create()
+        with self._phase("connect"):
+            self._connect(self._senders(replay or {}))
+        with self._phase("drive"):
+            self._drive()
+
+    @property
+    def min_delay_ms(self) -> float:
+        """Shortest delay in the kernel: exchanges are multiples of it."""
+        return float(self.nest.min_delay)
+
+    def kernel_counts(self) -> KernelCounts:
+        """Ask NEST itself for the neurons of all populations and the synapses between them."""
+        first = min(population.first_id for population in self.populations.values())
+        last = max(population.first_id + population.size for population in self.populations.values())
+        members = self.nest.NodeCollection(list(range(first, last)))
+        return KernelCounts(
+            neurons=self._neurons_in_kernel,
+            synapses=len(self.nest.GetConnections(members, members)),
+        )
+
+    def _prepare_kernel(self) -> None:
+        self.nest.verbosity = self.nest.VerbosityLevel.ERROR
+        self.nest.ResetKernel()
+        self.nest.resolution = self.spec.resolution_ms
+        self.nest.local_num_threads = self.threads
+        self.nest.rng_seed = nest_seed(self.spec.seed, "network")
+
+    @contextmanager
+    def _phase(self, name: str) -> Iterator[None]:
+        self._report(name, 0.0)
+        start = time.perf_counter()
+        yield
+        self.build_ms[name] = (time.perf_counter() - start) * 1e3
+        self._report(name, 1.0)
+
+    def _create(self) -> None:
+        for population in self.spec.populations:
+            params: dict[str, Any] = dict(population.params)
+            lists = {
+                name: params.pop(name) for name, value in population.params.items() if isinstance(value, list)
+            }
+            if population.v_init_mV is not None:
+                rng = generator(self.spec.seed, "potential", population.name)
+                params["V_m"] = rng.uniform(*population.v_init_mV, population.size)
+            # One call costs half of two; in it a list means one value per neuron, so others come after.
+            nodes = self.nest.Create(population.model, population.size, params=params)
+            for name, value in lists.items():
+                nodes.set({name: value})
+            self.nodes[population.name] = nodes
+            self.populations[population.name] = place(population, nodes[0].global_id)
+        self._neurons_in_kernel = int(self.nest.network_size)  # nothing else has been created yet
+
+    def _senders(self, replay: Mapping[str, float]) -> dict[str, int]:
+        """Return the first identifier of the nodes that send in the name of each population."""
+        senders = {name: population.first_id for name, population in self.populations.items()}
+        for name, rate_hz in replay.items():
+            senders[name] = self._poisson_relays(self.populations[name].size, rate_hz)
+        return senders
+
+    def _connect(self, senders: Mapping[str, int]) -> None:
+        sheets = {population.name: Sheet(population.size) for population in self.spec.populations}
+        total = len(self.spec.projections)
+        batch: list[_Wires] = []
+        for index, projection in enumerate(self.spec.projections):
+            drawn = draw_synapses(
+                projection,
+                sheets[projection.pre],
+                sheets[projection.post],
+                self.spec.resolution_ms,
+                wiring_generator(self.spec.seed, projection),
+                shuffled=self.spec.shuffled,
+            )
+            self.synapses[projection.key] = len(drawn.target)
+            batch.append(
+                _Wires(
+                    source=drawn.source + senders[projection.pre],
+                    target=drawn.target + self.populations[projection.post].first_id,
+                    weight=drawn.weight,
+                    delay=drawn.delay_ms,
+                    receptor_type=np.full(len(drawn.target), projection.port),
+                )
+            )
+            if sum(len(wires.target) for wires in batch) >= BATCH or index == total - 1:
+                self._connect_batch(batch)
+                self._report("connect", index / total)
+                batch = []
+
+    def _connect_batch(self, batch: list[_Wires]) -> None:
+        columns = zip(_Wires._fields, zip(*batch, strict=True), strict=True)
+        joined = {name: np.concatenate(parts) for name, parts in columns}
+        source, target = joined.pop("source"), joined.pop("target")
+        if len(source):
+            self.nest.Connect(source, target, "one_to_one", joined)
+
+    def _drive(self) -> None:
+        noise, resolution_ms = self.spec.noise, self.spec.resolution_ms
+        pool = self._poisson_relays(noise.relays, noise.rate_hz)
+        for drive in self.spec.drives:
+            if not drive.inputs:
+                source = self.nest.Create("poisson_generator", params={"rate": drive.rate_hz})
+                synapse = {"weight": drive.weight, "delay": DRIVE_DELAY_MS}
+                self.nest.Connect(source, self.nodes[drive.population], "all_to_all", synapse)
+                continue
+            rng = generator(self.spec.seed, "noise", drive.population)
+            listener = self.populations[drive.population]
+            target = np.repeat(np.arange(listener.size), drive.inputs) + listener.first_id
+            relay = rng.integers(0, noise.relays, len(target)) + pool
+            delay_ms = rng.uniform(*noise.delay_ms, len(target))
+            delay_ms = np.maximum(1, np.round(delay_ms / resolution_ms)) * resolution_ms
+            weights = np.full(len(target), drive.weight)
+            self.nest.Connect(relay, target, "one_to_one", {"weight": weights, "delay": delay_ms})
+            self.noise_synapses += len(target)
+
+    def _poisson_relays(self, number: int, rate_hz: float) -> int:
+        """Create neurons that fire as independent Poisson trains; return the first identifier."""
+        relays = self.nest.Create("parrot_neuron", number)
+        source = self.nest.Create("poisson_generator", params={"rate": rate_hz})
+        self.nest.Connect(source, relays, "all_to_all", {"delay": DRIVE_DELAY_MS})
+        return int(relays[0].global_id)
+
+
+def wiring_generator(seed: int, projection: Projection) -> np.random.Generator:
+    """Return the random stream from which a projection is drawn."""
+    return generator(seed, "wiring", *projection.key)
+
+
+def place(population: Population, first_id: int) -> PlacedPopulation:
+    """Return the population on its sheet, with its neurons numbered from ``first_id`` on."""
+    x_mm, y_mm = Sheet(population.size).positions_mm()
+    return PlacedPopulation(
+        name=population.name,
+        region=population.region,
+        first_id=int(first_id),
+        size=population.size,
+        x_mm=x_mm,
+        y_mm=y_mm,
+        weight_per_nS_ex=population.weight_per_nS_ex,
+        layer=population.layer,
+        current_per_mV=population.bias_per_mV,
+        relay=population.v_init_mV is None,
+    )

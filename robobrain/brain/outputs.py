@@ -1,0 +1,86 @@
+"""The counting neurons behind the output ports."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobrain.brain.monitors import DirectOutputMonitor, Readout, SpikeTimesDecoder
+from robobrain.brain.nodes import Floats, Nodes
+from robobrain.brain.selectors import NodeIds, Selector, select
+from robobrain.brain.site import Site
+
+COUNTER = {
+    "tau_m": 1e18,
+    "V_th": math.inf,
+    "E_L": 0.0,
+    "V_m": 0.0,
+    "V_reset": -1.0,
+    "I_e": 0.0,
+}
+"""An ``iaf_psc_delta`` whose V_m counts spikes: it never fires, and ``exp(-h / tau_m)`` is 1.0 in doubles."""
+
+
+class Outputs:
+    """One counting neuron per channel, and the filters that turn counts into values.
+
+    Attributes:
+        counted: Spikes that each channel has counted since the network was built, up to the last reading.
+    """
+
+    def __init__(self, site: Site, monitors: Sequence[DirectOutputMonitor]) -> None:
+        """Create and connect the counters; errors as in `robobrain.brain.panel.Panel.build`."""
+        counting = [monitor for monitor in monitors if not isinstance(monitor.decoder, SpikeTimesDecoder)]
+        channels = [(monitor, pool) for monitor in counting for pool in monitor.channels.values()]
+        cells = [pooled(pool, site) for _, pool in channels]
+        self.counted = np.zeros(len(channels))
+        self._readout = Readout([monitor.decoder for monitor, _ in channels], [len(ids) for ids in cells])
+        self._mixing = _mixing(counting)
+        self.size = sum(len(monitor.values) for monitor in counting)
+        counters: Any = site.nest.Create("iaf_psc_delta", len(channels), COUNTER) if channels else None
+        for index, ids in enumerate(cells):
+            site.tap(ids, counters[index])
+        self._nodes = Nodes(counters, low_level=site.low_level) if channels else None
+
+    def read(self, exchange_ms: float) -> NDArray[np.float32]:
+        """Return the values at the end of an exchange."""
+        return self._mixed(self._readout.advance(self._new_counts(), exchange_ms))
+
+    def begin(self, span_ms: float | None) -> NDArray[np.float32]:
+        """Forget the past; return the values of the steady state of the last ``span_ms``, or zeros."""
+        counts = self._new_counts()
+        self._readout.clear()
+        if span_ms is None:
+            return np.zeros(self.size, dtype=np.float32)
+        return self._mixed(self._readout.settle(counts, span_ms))
+
+    def _mixed(self, values: Floats) -> NDArray[np.float32]:
+        return (values if self._mixing is None else self._mixing @ values).astype(np.float32)
+
+    def _new_counts(self) -> Floats:
+        counted = self._nodes.get("V_m") if self._nodes is not None else self.counted
+        new, self.counted = counted - self.counted, counted
+        return new
+
+
+def pooled(selectors: Sequence[Selector], site: Site) -> NodeIds:
+    """Return the ids of all selectors, each once, ascending."""
+    return np.unique(np.concatenate([select(selector, site.populations) for selector in selectors]))
+
+
+def _mixing(monitors: Sequence[DirectOutputMonitor]) -> Floats | None:
+    """Return what each channel adds to each value, ``[values, channels]``; None where they are the same."""
+    if all(monitor.values == tuple(monitor.channels) for monitor in monitors):
+        return None
+    parts = [monitor.mixing for monitor in monitors]
+    whole = np.zeros((sum(part.shape[0] for part in parts), sum(part.shape[1] for part in parts)))
+    row = column = 0
+    for part in parts:
+        rows, columns = part.shape
+        whole[row : row + rows, column : column + columns] = part
+        row, column = row + rows, column + columns
+    return whole

@@ -1,0 +1,91 @@
+"""Recording of spikes that stays cheap: chunks by chunks, none lost, none twice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobrain.brain.nodes import Floats
+from robobrain.brain.selectors import PlacedPopulation, Selector, evenly_spread, select_groups
+from robobrain.errors import ConfigurationError
+
+
+class SpikeChunk(NamedTuple):
+    """Spikes sorted by time, then by sender."""
+
+    t_ms: Floats
+    sender: NDArray[np.uint32]
+
+
+class SpikeTap:
+    """Records the spikes of chosen populations and hands them out in chunks, none lost, none twice.
+
+    Reading a memory recorder costs its whole history and NEST refuses to clear it between ``Prepare`` and
+    ``Cleanup``; so about every ``chunk_ms`` of model time it is read and cleared between the two.
+    Nothing but memory of this process is used, so a fork continues it, prepared or not.
+    """
+
+    def __init__(
+        self,
+        nest: Any,
+        populations: Mapping[str, PlacedPopulation],
+        names: Iterable[str],
+        *,
+        min_delay_ms: float,
+        per_population: int | None = None,
+        chunk_ms: float = 200.0,
+    ) -> None:
+        """Create and connect the recorder; call before ``nest.Prepare``.
+
+        Args:
+            nest: The NEST module.
+            populations: All populations of the brain, by name.
+            names: The populations to record.
+            min_delay_ms: Smallest delay of the network's connections.
+            per_population: Record at most this many cells of each, evenly spread (each costs 24-30 kB).
+            chunk_ms: Model time between two chunks.
+        """
+        if not chunk_ms > 0 or (per_population is not None and per_population < 1):
+            raise ConfigurationError(
+                f"chunk_ms = {chunk_ms} and per_population = {per_population} must be positive"
+            )
+        self._nest = nest
+        self._chunk_ms = chunk_ms
+        self._since_ms = 0.0
+        self._recorder = nest.Create("spike_recorder")
+        self.recorded: dict[str, NDArray[np.int64]] = {}
+        for name in names:
+            (population, ids), *_ = select_groups(Selector(population=name), populations)
+            ids = ids[evenly_spread(population.size, min(population.size, per_population or population.size))]
+            nest.Connect(nest.NodeCollection(ids), self._recorder, "all_to_all", {"delay": min_delay_ms})
+            self.recorded[name] = ids
+
+    def advance(self, run_ms: float) -> SpikeChunk | None:
+        """Count ``run_ms`` of model time after a ``Run``; return the chunk if one is due, else None.
+
+        Call it between ``Prepare`` and ``Cleanup``.
+        """
+        self._since_ms += run_ms
+        return self.flush() if self._since_ms >= self._chunk_ms - 1e-9 else None
+
+    def flush(self, *, prepared: bool = True) -> SpikeChunk:
+        """Return all spikes since the last chunk and clear them.
+
+        Args:
+            prepared: Whether the call is made between ``Prepare`` and ``Cleanup``, as in a running loop; the
+                kernel is left in the same state.
+        """
+        if prepared:
+            self._nest.Cleanup()
+        events = self._recorder.events
+        t_ms = np.asarray(events["times"], dtype=np.float64)
+        sender = np.asarray(events["senders"]).astype(np.uint32)
+        self._recorder.n_events = 0
+        if prepared:
+            self._nest.Prepare()
+        self._since_ms = 0.0
+        order = np.lexsort((sender, t_ms))
+        return SpikeChunk(t_ms[order], sender[order])
