@@ -1,0 +1,96 @@
+"""How the pulls change over the trials."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
+
+from robobrain.recording.figures import style
+from robobrain.recording.figures.blocks import by_block
+from robobrain.recording.reader import Run
+
+MEASURES = {
+    "deviation_mm": "lateral deviation\nunder the force (mm)",
+    "peak_pull_mm": "peak pull (mm)",
+    "peak_speed_mm_s": "peak speed (mm/s)",
+}
+
+
+def adaptation(run: Run) -> Figure:
+    """Return measures of the pull over the trials, with the mean of each block and the force's blocks."""
+    trials = [{**trial, "deviation_mm": deviation_mm(trial)} for trial in run.trials]
+    shown = [key for key in MEASURES if any(trial.get(key) is not None for trial in trials)]
+    if not shown:
+        figure = style.new_figure(2.0)
+        style.say(figure.subplots(), "no pull was measured")
+        return figure
+    figure = style.new_figure(1.35 * len(shown) + 0.8)
+    grid = figure.subplots(len(shown), 1, sharex=True, squeeze=False)[:, 0]
+    for axes, key in zip(grid, shown, strict=True):
+        _draw_measure(axes, trials, key)
+        axes.set_ylabel(MEASURES[key])
+    _name_blocks(grid[0], trials)
+    grid[-1].set_xlabel("trial; lateral deviation: 6 mm of pull minus 3 mm, + to the animal's left"
+                        if shown[0] == "deviation_mm" else "trial")  # fmt: skip
+    grid[-1].set_xlim(0.5, len(trials) + 0.5)
+    figure.align_ylabels(list(grid))
+    figure.legend(handles=_handles(trials), loc="outside lower center", ncols=7)
+    return figure
+
+
+def deviation_mm(trial: dict[str, Any]) -> float | None:
+    """Return how far the pull went aside between before and after the onset of the force."""
+    before, after = trial.get("deviation_before_mm"), trial.get("deviation_after_mm")
+    return None if before is None or after is None else after - before
+
+
+def _draw_measure(axes: Axes, trials: list[dict[str, Any]], key: str) -> None:
+    axes.axhline(0, color=style.GREY, lw=0.4)
+    first = 1
+    for _, members in by_block(trials):
+        last = first + len(members) - 1
+        if any(trial.get("lateral_force_mN") for trial in members):
+            axes.axvspan(
+                first - 0.5, last + 0.5, color=style.FORCE_COLOUR, alpha=style.FORCE_ALPHA / 2, lw=0, zorder=0
+            )
+        values = np.array([trial[key] for trial in members if trial.get(key) is not None], dtype=np.float64)
+        if len(values):
+            spread = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else 0.0
+            middle = values.mean()
+            axes.fill_between([first - 0.4, last + 0.4], middle - spread, middle + spread, color="black",
+                              alpha=0.15, lw=0)  # fmt: skip
+            axes.plot([first - 0.4, last + 0.4], [middle, middle], color="black", lw=1.0)
+        first = last + 1
+    for number, trial in enumerate(trials, start=1):
+        if trial.get(key) is not None:
+            colour = style.colour_of(trial.get("outcome"))
+            face = "white" if trial.get("catch") else colour
+            axes.plot(number, trial[key], marker="o", ms=3.2, mfc=face, mec=colour, mew=0.8, ls="none")
+
+
+def _name_blocks(axes: Axes, trials: list[dict[str, Any]]) -> None:
+    first = 1
+    for name, members in by_block(trials):
+        middle = first + (len(members) - 1) / 2
+        axes.text(middle, 1.02, name, transform=axes.get_xaxis_transform(), ha="center", va="bottom")
+        first += len(members)
+
+
+def _handles(trials: list[dict[str, Any]]) -> list[Line2D | Patch]:
+    names = dict.fromkeys(str(trial.get("outcome")) for trial in trials)
+    handles: list[Line2D | Patch] = [
+        Line2D([], [], marker="o", ms=3.2, ls="none", color=style.colour_of(name),
+               label=style.OUTCOME_LABELS.get(name, name))
+        for name in names
+    ]  # fmt: skip
+    if any(trial.get("catch") for trial in trials):
+        handles.append(Line2D([], [], marker="o", ms=3.2, ls="none", mfc="white", mec="black", label="catch"))
+    handles.append(Line2D([], [], color="black", lw=1.0, label="block mean ± SE"))
+    if any(trial.get("lateral_force_mN") for trial in trials):
+        handles.append(Patch(color=style.FORCE_COLOUR, alpha=style.FORCE_ALPHA, lw=0, label="lateral force"))
+    return handles

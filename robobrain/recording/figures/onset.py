@@ -1,0 +1,97 @@
+"""What each region does around the onset of movement."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from robobrain.recording.figures import data, style
+from robobrain.recording.layout import FloatArray
+from robobrain.recording.reader import Population, Run
+
+BEFORE_MS, AFTER_MS, BIN_MS = 500.0, 1000.0, 20.0
+MOST_TRIALS = 200
+"""Of a longer run so many trials are shown, evenly spread."""
+
+
+def onset(run: Run) -> Figure:
+    """Return peri-event histograms per region: each trial as a row, and mean with standard error.
+
+    Aligned on the onset of movement, where the start line is crossed; on the cue where no trial got so far.
+    """
+    regions = data.populations_by_region(run)
+    event, moments = alignment(run.trials)
+    if not moments or not regions or not data.has_spikes(run):
+        figure = style.new_figure(2.0)
+        style.say(figure.subplots(), "no trials, or no spikes recorded")
+        return figure
+    edges = np.arange(-BEFORE_MS, AFTER_MS + BIN_MS / 2, BIN_MS)
+    rates = aligned_rates(run, list(regions.values()), moments, edges)
+    figure = style.new_figure(0.95 * len(regions) + 0.8)
+    grid = figure.subplots(len(regions), 2, sharex=True, squeeze=False, width_ratios=[1, 1.25])
+    for index, region in enumerate(regions):
+        left, right = grid[index]
+        _draw_trials(left, rates[:, index], edges)
+        _draw_mean(right, rates[:, index], edges, style.region_colour(region))
+        left.set_ylabel(f"{region}\ntrials", color=style.region_colour(region))
+        right.set_ylabel("rate (Hz)")
+    grid[0, 0].set_title("single trials")
+    grid[0, 1].set_title("mean ± standard error of the trials")
+    for axes in grid[-1]:
+        axes.set_xlabel(f"time from {event} (s)")
+    figure.align_ylabels(list(grid[:, 0]))
+    return figure
+
+
+def alignment(trials: Sequence[dict[str, Any]]) -> tuple[str, list[float]]:
+    """Return what to align on, and its times in ms in at most `MOST_TRIALS` trials."""
+    for event, key in (("movement onset", "start_ms"), ("cue", "cue_ms")):
+        moments = [float(trial[key]) for trial in trials if trial.get(key) is not None]
+        if moments:
+            chosen = np.linspace(0, len(moments) - 1, min(len(moments), MOST_TRIALS)).astype(int)
+            return event, [moments[index] for index in chosen]
+    return "", []
+
+
+def aligned_rates(
+    run: Run, regions: Sequence[Sequence[Population]], moments_ms: Sequence[float], edges_ms: FloatArray
+) -> npt.NDArray[np.float64]:
+    """Return mean rates per neuron in Hz [moments, regions, bins]; NaN where the record doesn't reach."""
+    neurons = np.array([sum(p.size for p in members) for members in regions])[:, np.newaxis]
+    first, last = run.span_ms
+    rates = np.empty((len(moments_ms), len(regions), len(edges_ms) - 1))
+    for trial, moment in enumerate(moments_ms):
+        edges = moment + edges_ms
+        rates[trial] = data.region_counts(run, regions, edges) * 1e3 / (neurons * (edges[1] - edges[0]))
+        rates[trial, :, (edges[:-1] < first - 1e-6) | (edges[1:] > last + 1.0)] = np.nan
+    return rates
+
+
+def _draw_trials(axes: Axes, rates: npt.NDArray[np.float64], edges: FloatArray) -> None:
+    top = max(float(np.nanpercentile(rates, 99)), 1e-3)
+    extent = (edges[0] / 1e3, edges[-1] / 1e3, len(rates) + 0.5, 0.5)
+    axes.imshow(
+        rates, aspect="auto", interpolation="nearest", cmap="cividis", vmin=0, vmax=top, extent=extent
+    )
+    axes.axvline(0, color="white", lw=0.7)
+    axes.locator_params(axis="y", nbins=3, integer=True)
+
+
+def _draw_mean(axes: Axes, rates: npt.NDArray[np.float64], edges: FloatArray, colour: str) -> None:
+    known = np.isfinite(rates).sum(axis=0)
+    centres = (edges[:-1] + edges[1:]) / 2e3
+    total = np.nansum(rates, axis=0)
+    mean = np.divide(total, known, out=np.full(len(total), np.nan), where=known > 0)
+    squares = np.nansum((rates - mean) ** 2, axis=0)
+    error = np.sqrt(np.divide(squares, known * (known - 1), out=np.zeros(len(total)), where=known > 1))
+    axes.fill_between(centres, mean - error, mean + error, color=colour, alpha=0.3, lw=0)
+    axes.plot(centres, mean, color=colour)
+    axes.axvline(0, color="black", lw=0.6)
+    axes.set_xlim(edges[0] / 1e3, edges[-1] / 1e3)
+    axes.set_ylim(bottom=0)
+    axes.locator_params(axis="y", nbins=3)

@@ -1,0 +1,194 @@
+"""Figures of a made-up run, and of runs that lack this or that."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from made_up_runs import MUSCLES, make_run
+from matplotlib.image import imread
+
+from robobrain import recording
+from robobrain.errors import RecordingError
+from robobrain.recording import figures
+
+
+@pytest.fixture(scope="module")
+def session_run(tmp_path_factory: pytest.TempPathFactory) -> recording.Run:
+    return make_run(tmp_path_factory.mktemp("runs") / "run", trials=6, seconds=16)
+
+
+def assert_drawn(file: Path) -> None:
+    """Assert that the picture is large, not blank, and has air at its edges."""
+    picture = imread(file)[..., :3]
+    assert picture.shape[0] >= 300
+    assert picture.shape[1] >= 1500
+    assert picture.std() > 0.02
+    assert (picture[[0, -1]] == 1).all()
+
+
+def test_every_figure_of_a_session(session_run: recording.Run) -> None:
+    settings = dict(mpl.rcParams)
+    files = figures.write(session_run)
+    assert [file.name for file in files] == [
+        "session.png",
+        "raster.png",
+        "rates.png",
+        "muscles.png",
+        "paths.png",
+        "blocks.png",
+        "adaptation.png",
+        "onset.png",
+        "spectrum.png",
+        "timing.png",
+    ]
+    for file in files:
+        assert file.parent == session_run.path / "figures"
+        assert_drawn(file)
+    assert dict(mpl.rcParams) == settings
+
+
+UNITS = {
+    "session": ("(s)", "(mm)", "(Hz)", "(ms)", "(mN)"),
+    "raster": ("(s)", "(mm)"),
+    "rates": ("(s)", "(Hz)"),
+    "muscles": ("(s)", "(Hz)"),
+    "paths": ("(mm)",),
+    "blocks": ("(mm)", "+20 mN"),
+    "adaptation": ("(mm)", "(mm/s)"),
+    "onset": ("(s)", "(Hz)", "movement onset"),
+    "spectrum": ("(Hz)", "(Hz²/Hz)"),
+    "timing": ("(ms)", "(%)", "real time: 10 ms"),
+}
+
+
+@pytest.mark.parametrize("name", UNITS)
+def test_axes_have_units(session_run: recording.Run, name: str) -> None:
+    with figures.styled():
+        figure = figures.FIGURES[name](session_run)
+    texts = " ".join(text.get_text() for text in figure.findobj(mpl.text.Text))
+    assert not [unit for unit in UNITS[name] if unit not in texts]
+
+
+def test_chosen_figures_and_formats(session_run: recording.Run) -> None:
+    (file,) = figures.write(session_run, ["paths"], ["svg"])
+    assert "rewarded" in file.read_text()
+    with pytest.raises(RecordingError, match=r"No figure map\. There are: session, raster"):
+        figures.write(session_run, ["map"])
+
+
+def test_raster_shows_a_fair_share_and_repeats_itself(session_run: recording.Run) -> None:
+    from robobrain.recording.figures.data import populations_by_region
+    from robobrain.recording.figures.raster import sampled_ids
+
+    regions = populations_by_region(session_run)
+    assert list(regions) == ["S1", "M1", "VM", "VL", "BG", "CB_S1", "CB_M1"]
+    for members in regions.values():
+        ids = sampled_ids(members)
+        assert ids == sampled_ids(members)
+        assert len(set(ids)) == len(ids)
+        shown = [sum(p.first_id <= i < p.first_id + p.size for i in ids) for p in members]
+        assert max(shown) - min(shown) <= 1 or min(shown) == min(p.size for p in members)
+
+
+def test_population_rates_count_every_spike(session_run: recording.Run) -> None:
+    from robobrain.recording.figures.data import population_rates
+
+    chosen = [session_run.populations[name] for name in ("BG_GPi", "S1_L1_SBC")]
+    edges = np.arange(0.0, 16_001.0, 50.0)
+    rates = population_rates(session_run, chosen, edges)
+    for row, population in zip(rates, chosen, strict=True):
+        spikes = len(session_run.spikes(population.name, 0, 16_000)[0])
+        assert row.sum() * population.size * 0.05 == pytest.approx(spikes)
+
+
+def test_spectrum_is_that_of_welch(session_run: recording.Run) -> None:
+    signal = pytest.importorskip("scipy.signal")
+    from robobrain.recording.figures.data import populations_by_region, region_counts
+    from robobrain.recording.figures.spectrum import region_spectra
+
+    members = populations_by_region(session_run)["BG"]
+    frequency_hz, power, rate_hz = region_spectra(session_run, [members])
+    edges = session_run.span_ms[0] + np.arange(16_000.0)
+    neurons = sum(p.size for p in members)
+    rates = region_counts(session_run, [members], edges)[0] * 1e3 / neurons
+    expected = signal.welch(rates, 1e3, nperseg=1000, noverlap=500, detrend="constant")
+    np.testing.assert_allclose(frequency_hz, expected[0])
+    shown = (frequency_hz >= 1) & (frequency_hz <= 200)
+    np.testing.assert_allclose(power[0, shown], expected[1][shown], rtol=0.25)
+    assert rate_hz[0] == pytest.approx(rates.mean(), rel=0.05)
+
+
+def test_independent_neurons_have_a_flat_spectrum(tmp_path: Path) -> None:
+    from robobrain.recording.figures.spectrum import region_spectra
+
+    rng = np.random.default_rng(0)
+    population = {"name": "X_a", "region": "X", "first_id": 1, "size": 50}
+    with recording.create(tmp_path / "run", {"brain": {"populations": [population]}}) as writer:
+        writer.spikes(np.sort(rng.uniform(0, 60_000, 30_000)), rng.integers(1, 51, 30_000))
+    run = recording.open(tmp_path / "run")
+    _, power, rate_hz = region_spectra(run, [list(run.populations.values())])
+    assert rate_hz[0] == pytest.approx(10.0, rel=0.02)
+    assert power[0, 5:-1].mean() == pytest.approx(2 * rate_hz[0] / 50, rel=0.05)
+
+
+def test_onset_counts_the_spikes_of_each_trial(session_run: recording.Run) -> None:
+    from robobrain.recording.figures.onset import aligned_rates, alignment
+
+    event, moments = alignment(session_run.trials)
+    assert event == "movement onset"
+    assert moments == [t["start_ms"] for t in session_run.trials if t["start_ms"] is not None]
+    population = session_run.populations["BG_GPe"]
+    edges = np.arange(-500.0, 1001.0, 20.0)
+    rates = aligned_rates(session_run, [[population]], moments, edges)[1, 0]
+    spikes = session_run.spikes("BG_GPe", moments[1] - 500.0, moments[1] + 1000.0)[0]
+    assert rates.sum() * 0.02 * population.size == pytest.approx(len(spikes))
+    assert alignment([{"start_ms": None, "cue_ms": 5.0}]) == ("cue", [5.0])
+    beyond = aligned_rates(session_run, [[population]], [session_run.span_ms[1]], edges)[0, 0]
+    assert np.isnan(beyond[-1])
+    assert np.isfinite(beyond[0])
+
+
+def test_blocks_keep_their_order_and_repeat() -> None:
+    from robobrain.recording.figures.blocks import by_block
+
+    trials = [{"block": name} for name in ("a", "a", "b", "a")]
+    assert [(name, len(members)) for name, members in by_block(trials)] == [("a", 2), ("b", 1), ("a", 1)]
+
+
+@pytest.mark.parametrize("trials", [0, 1])
+def test_few_trials(tmp_path: Path, trials: int) -> None:
+    run = make_run(tmp_path / "run", trials=trials, seconds=2, status="interrupted")
+    for file in figures.write(run):
+        assert_drawn(file)
+
+
+def test_run_without_anything(tmp_path: Path) -> None:
+    recording.create(tmp_path / "run", {}).close("interrupted")
+    assert len(figures.write(recording.open(tmp_path / "run"))) == len(figures.DEFAULT)
+
+
+def test_run_without_spikes_and_with_gaps(tmp_path: Path) -> None:
+    populations = [{"name": "X_a", "region": "X", "first_id": 1, "size": 3}]
+    with recording.create(tmp_path / "run", {"brain": {"populations": populations}, "task": None}) as writer:
+        writer.declare("joystick_mm", "mm", ("lateral", "pull"))
+        writer.append("joystick_mm", np.arange(300.0), np.full((300, 2), np.nan))
+        writer.declare("activation", "1", MUSCLES)
+        writer.append("activation", 5.0, np.zeros(8))
+        writer.trial(
+            {
+                "index": 0,
+                "begin_ms": 0,
+                "cue_ms": None,
+                "start_ms": None,
+                "end_ms": None,
+                "outcome": "aborted",
+            }
+        )
+        writer.trial({"index": 1, "cue_ms": 250.0, "end_ms": 900.0})
+        assert len(figures.write(recording.open(writer.path))) == len(
+            figures.DEFAULT
+        )  # also while it is being written
+    assert len(figures.write(recording.open(tmp_path / "run"))) == len(figures.DEFAULT)

@@ -1,0 +1,153 @@
+"""Pages: what they hold, that they need nothing else, and how they behave in a real browser."""
+
+from __future__ import annotations
+
+import csv
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from browser import chromium
+from made_up_runs import make_run
+
+from robobrain import recording
+from robobrain.errors import RecordingError
+from robobrain.recording.compare import compare_runs, rate_samples, trial_samples
+from robobrain.recording.figures import DEFAULT
+from robobrain.recording.report import CAPTIONS, write_report
+from robobrain.recording.statistics import adjust, compare_samples, compare_shares
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> list[recording.Run]:
+    folder = tmp_path_factory.mktemp("runs")
+    return [make_run(folder / name, trials=6, seconds=16, seed=seed) for seed, name in enumerate(("a", "b"))]
+
+
+@pytest.fixture(scope="module")
+def report(runs: list[recording.Run]) -> Path:
+    return write_report(runs[0])
+
+
+@pytest.mark.slow
+def test_report_in_a_browser(report: Path) -> None:
+    with chromium() as browser:
+        browser.open(report)
+        assert browser.messages() == []
+        shown = browser.evaluate("[...document.images].map(i => [i.complete, i.naturalWidth, i.clientWidth])")
+        assert len(shown) == len(DEFAULT)
+        assert all(complete and natural >= 1500 and width > 600 for complete, natural, width in shown)
+        assert browser.evaluate("performance.getEntriesByType('resource').map(r => r.name.slice(0, 5))") == (
+            ["data:"] * browser.evaluate("performance.getEntriesByType('resource').length")
+        )
+        links = browser.evaluate("[...document.querySelectorAll('nav a')].map(a => a.getAttribute('href'))")
+        assert all(browser.evaluate(f"document.querySelector('{link}') !== null") for link in links)
+        assert browser.evaluate("document.querySelectorAll('#trials tbody tr').length") == 6
+        for width in (1200, 500):
+            browser.resize(width)
+            assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
+
+
+@pytest.mark.slow
+def test_comparison_in_a_browser(runs: list[recording.Run], tmp_path: Path) -> None:
+    page = compare_runs(runs, tmp_path / "comparison")
+    with chromium() as browser:
+        browser.open(page)
+        assert browser.messages() == []
+        shown = browser.evaluate("[...document.images].map(i => [i.complete, i.naturalWidth])")
+        assert len(shown) == 2
+        assert all(complete and natural >= 1500 for complete, natural in shown)
+        assert browser.evaluate("document.querySelectorAll('#tests tbody tr').length") == 14
+
+
+def test_every_figure_has_a_caption_and_two_formats(report: Path) -> None:
+    assert set(CAPTIONS) == set(DEFAULT)
+    names = {file.name for file in (report.parent / "figures").iterdir()}
+    assert names == {f"{name}.{kind}" for name in DEFAULT for kind in ("png", "svg")}
+
+
+def test_page_needs_nothing_else(report: Path) -> None:
+    text = report.read_text()
+    assert not re.search(r'(?:src|href)="(?!data:|#)', text)
+    assert "<script" not in text
+    assert "rewarded" in text
+    assert "robobrain run" in text
+
+
+def test_text_of_a_run_can_not_break_its_page(tmp_path: Path) -> None:
+    with recording.create(tmp_path / "<b>&run", {"command": ["<script>alert(1)</script>"]}) as writer:
+        writer.trial({"outcome": "<img src=x>"})
+    text = write_report(recording.open(tmp_path / "<b>&run")).read_text()
+    assert "<script" not in text
+    assert "<img src=x" not in text
+    assert "&lt;b&gt;&amp;run" in text
+
+
+def test_comparison_holds_what_scipy_says(runs: list[recording.Run], tmp_path: Path) -> None:
+    stats = pytest.importorskip("scipy.stats")
+    compare_runs(runs, tmp_path)
+    with (tmp_path / "statistics.csv").open() as file:
+        rows = {row["measure"]: row for row in csv.DictReader(file)}
+    pulls = [trial_samples(run)["peak pull"] for run in runs]
+    assert [len(values) for values in pulls] == [6, 6]
+    expected = stats.mannwhitneyu(*pulls)
+    assert float(rows["peak pull"]["p"]) == pytest.approx(expected.pvalue)
+    assert float(rows["peak pull"]["statistic"]) == expected.statistic
+    assert {"rewarded", "rate of M1", "lateral deviation"} <= set(rows)
+    assert all(float(row["p_holm"]) >= float(row["p"]) for row in rows.values())
+    assert {file.name for file in tmp_path.iterdir()} == {
+        "index.html", "statistics.csv", "trials.png", "trials.svg", "rates.png", "rates.svg"
+    }  # fmt: skip
+
+
+def test_rates_of_trials_are_those_of_the_spikes(runs: list[recording.Run]) -> None:
+    run = runs[0]
+    trial = run.trials[2]
+    spikes = sum(
+        len(run.spikes(p.name, trial["cue_ms"], trial["end_ms"])[0])
+        for p in run.populations.values()
+        if p.region == "VM"
+    )
+    neurons = sum(p.size for p in run.populations.values() if p.region == "VM")
+    expected = spikes / neurons / (trial["end_ms"] - trial["cue_ms"]) * 1e3
+    assert rate_samples(run)["VM"][2] == pytest.approx(expected)
+
+
+def test_statistics_of_known_samples() -> None:
+    low, high = np.arange(10.0), np.arange(10.0) + 100.0
+    (test,) = compare_samples("x", {"low": low, "high": high, "empty": np.empty(0)})
+    assert (test.labels, test.name, test.effect) == (("low", "high"), "Mann-Whitney U", 1.0)
+    three = compare_samples("x", {"a": low, "b": high, "c": low})
+    assert [t.name for t in three] == ["Kruskal-Wallis", *["Mann-Whitney U"] * 3]
+    assert three[2].effect == 0.0
+    assert compare_samples("x", {"a": np.ones(5), "b": np.ones(5), "c": np.ones(5)})[0].p == 1.0
+    (share,) = compare_shares("y", {"a": (0, 10), "b": (10, 10), "none": (0, 0)})
+    assert share.effect == 1.0
+    assert share.p < 1e-4
+
+
+def test_holm_adjusts_stepwise() -> None:
+    tests = compare_samples("x", {"a": np.arange(9.0), "b": np.arange(9.0) + 9, "c": np.arange(9.0) + 3})
+    adjusted = adjust(tests)
+    order = sorted(range(4), key=lambda index: tests[index].p)
+    expected, worst = {}, 0.0
+    for rank, index in enumerate(order):
+        worst = max(worst, min(1.0, (4 - rank) * tests[index].p))
+        expected[index] = worst
+    assert [test.p_holm for test in adjusted] == [expected[index] for index in range(4)]
+    assert adjust([]) == []
+
+
+def test_comparison_refuses_what_it_can_not_compare(runs: list[recording.Run], tmp_path: Path) -> None:
+    with pytest.raises(RecordingError, match="two to 8 runs"):
+        compare_runs(runs[:1], tmp_path)
+    with pytest.raises(RecordingError, match="named twice"):
+        compare_runs([runs[0], runs[0]], tmp_path)
+
+
+def test_runs_without_anything_are_compared_too(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        recording.create(tmp_path / name, {}).close()
+    page = compare_runs([recording.open(tmp_path / name) for name in ("a", "b")], tmp_path / "out")
+    assert "0 of 0" in page.read_text()
