@@ -1,0 +1,284 @@
+"""Speed of the closed loop and of the exchange, as ``robobrain bench`` prints them."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from collections.abc import Callable, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import perf_counter
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from robobrain.bridge.messages import readings_digest
+from robobrain.seeding import generator
+from robobrain.tasks.joystick.loop import Loop
+from robobrain.tasks.joystick.protocol import Stimulator, load_protocol
+from robobrain.tasks.joystick.rig import FloatArray
+from robobrain.tasks.joystick.session import SessionSummary
+from robobrain.tasks.joystick.source import BrainSource
+from robobrain.tasks.joystick.specification import load_task
+from robobrain.tasks.joystick.trial import JoystickTask
+
+if TYPE_CHECKING:
+    from robobrain.bridge.link import LocalBrain
+
+WARM_UP_MS = 500.0
+"""Model time that is left out: a forked brain first copies the memory that it writes to."""
+SOURCES, MONITORS = 16, 20
+
+BuildListener = Callable[[str, float], None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopRuns:
+    """Repeated measurements of one loop."""
+
+    threads: int
+    summaries: tuple[SessionSummary, ...]
+
+    @property
+    def median(self) -> float:
+        """Median real-time factor."""
+        return statistics.median(summary.real_time_factor for summary in self.summaries)
+
+    @property
+    def efficiency(self) -> float:
+        """Median of the larger share of brain and body: 1 where the slower one is all that takes time."""
+        return statistics.median(max(one.shares["brain"], one.shares["body"]) for one in self.summaries)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExchangeCost:
+    """What one exchange costs (ms).
+
+    Attributes:
+        neurons: Size of the brain.
+        run_ms: NEST's own Run; this and the next ones are medians.
+        encode_ms: Writing the devices.
+        decode_ms: Reading them.
+        wire_ms: Everything else.
+        added_ms: All but the Run.
+        added_p99_ms: The same at 99 %.
+        devices_ms: The median whole exchange less that of the same brain without any device.
+        devices_cpu_ms: Computing time that the devices add to an exchange, in the brain's process; it hardly
+            depends on what else the machine does.
+        growth: ``added`` in the last tenth of the exchanges over that in the first tenth.
+    """
+
+    neurons: int
+    run_ms: float
+    encode_ms: float
+    decode_ms: float
+    wire_ms: float
+    added_ms: float
+    added_p99_ms: float
+    devices_ms: float
+    devices_cpu_ms: float
+    growth: float
+
+
+def measure_loop(
+    source: BrainSource,
+    *,
+    seconds: float,
+    seed: int,
+    repeats: int,
+    on_build: BuildListener | None = None,
+) -> LoopRuns:
+    """Run the default session's loop for ``seconds`` of model time, ``repeats`` times, without recording."""
+    from robobrain.body import Forelimb  # noqa: PLC0415
+
+    summaries = []
+    with source.start(on_build) as link, closing(Forelimb()) as body:
+        loop = Loop(link, body, JoystickTask(load_task()))
+        exchange_ms = link.description.exchange_ms
+        for repeat in range(repeats):
+            stimulator = Stimulator(load_protocol(), exchange_ms, generator(seed, "stimulation"))
+            frame = loop.reset(seed + repeat)
+            while frame.t_ms < WARM_UP_MS:
+                frame = loop.step(stimulator.next(frame))
+            summary, start = SessionSummary(begin_ms=frame.t_ms), perf_counter()
+            while summary.model_ms < seconds * 1e3:
+                frame = loop.step(stimulator.next(frame))
+                summary = summary.after(frame, (perf_counter() - start) * 1e3)
+            summaries.append(summary)
+        return LoopRuns(threads=link.description.threads, summaries=tuple(summaries))
+
+
+def measure_exchange(
+    brain: str,
+    *,
+    exchanges: int,
+    sources: int = SOURCES,
+    monitors: int = MONITORS,
+    mixed: bool = False,
+    threads: int | None = None,
+    on_build: BuildListener | None = None,
+) -> ExchangeCost:
+    """Drive a brain with sources that change in every exchange and monitors; return the medians.
+
+    Args:
+        brain: Size of the brain.
+        exchanges: Exchanges to measure, after as many without devices.
+        sources: Number of sources.
+        monitors: Number of monitors.
+        mixed: Take sources and monitors of all kinds in turn, instead of rates alone.
+        threads: Threads of the kernel; None for the size's own.
+        on_build: Told how far the brain is built.
+    """
+    from robobrain.brain.config import local_brain  # noqa: PLC0415
+    from robobrain.brain.devices import to_text  # noqa: PLC0415
+    from robobrain.brain.interfaces import parse_devices  # noqa: PLC0415
+
+    devices = parse_devices("benchmark", _benchmark_devices(sources, monitors, mixed=mixed))
+    with TemporaryDirectory() as folder:
+        bare = Path(folder) / "bare.yaml"
+        bare.write_text("inputs: []\noutputs: []\n", encoding="utf-8")
+        with local_brain(brain, threads=threads, interfaces=bare, on_progress=on_build) as link:
+            without, without_cpu_ms = _times(link, exchanges)
+            link.configure(to_text(devices))
+            times, cpu_ms = _times(link, exchanges)
+            neurons = link.description.neurons
+    added = times["encode_ms"] + times["decode_ms"] + times["wire_ms"]
+    whole, bare_whole = added + times["run_ms"], sum(without.values())
+    tenth = max(1, exchanges // 10)
+    return ExchangeCost(
+        neurons=neurons,
+        **{name: float(np.median(values)) for name, values in times.items()},
+        added_ms=float(np.median(added)),
+        added_p99_ms=float(np.percentile(added, 99)),
+        devices_ms=float(np.median(whole) - np.median(bare_whole)),
+        devices_cpu_ms=(cpu_ms - without_cpu_ms) / exchanges,
+        growth=float(np.median(added[-tenth:]) / np.median(added[:tenth])),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ResetCost:
+    """Times (ms) of each reset, first step, snapshot and restore, and memory of one instant (MB)."""
+
+    threads: int
+    synapses: int
+    times_ms: Mapping[str, tuple[float, ...]]
+    private_mb: float
+    shared_mb: float
+    equal: int
+
+
+def measure_resets(
+    brain: str, *, threads: int | None, repeats: int, on_build: BuildListener | None = None
+) -> ResetCost:
+    """Reset to one seed, run, keep an instant and return to it, ``repeats`` times; compare the episodes."""
+    from robobrain.brain.config import local_brain  # noqa: PLC0415
+
+    times: dict[str, list[float]] = {name: [] for name in ("reset", "first step", "snapshot", "restore")}
+
+    def timed(name: str, call: Callable[[], Any]) -> Any:
+        began = perf_counter()
+        result = call()
+        times[name].append(1e3 * (perf_counter() - began))
+        return result
+
+    with local_brain(brain, threads=threads, record_spikes=True, on_progress=on_build) as link:
+        inputs = generator(1, "benchmark").random(link.description.input_size, dtype=np.float32)
+        episodes: list[bytes] = []
+        for _ in range(repeats):
+            timed("reset", lambda: link.reset(1))
+            answers = [timed("first step", lambda: link.step(inputs))]
+            answers += [link.step(inputs) for _ in range(20)]
+            instant = timed("snapshot", link.snapshot)
+            answers += [link.step(inputs) for _ in range(5)]
+            timed("restore", partial(link.restore, instant))
+            answers += [link.step(inputs) for _ in range(5)]
+            (kept,) = link.snapshots()
+            link.drop(instant)
+            episodes.append(b"".join(readings_digest(answer) for answer in answers))
+        return ResetCost(
+            threads=link.description.threads,
+            synapses=link.description.synapses,
+            times_ms={name: tuple(values) for name, values in times.items()},
+            private_mb=kept.private_bytes / 1e6,
+            shared_mb=kept.shared_bytes / 1e6,
+            equal=sum(episode == episodes[0] for episode in episodes),
+        )
+
+
+def _times(link: LocalBrain, exchanges: int) -> tuple[dict[str, FloatArray], float]:
+    """Return the times of exchanges with new random inputs in each, and the CPU time of all of them."""
+    link.reset(1)
+    rng = generator(1, "benchmark")
+    size = link.description.input_size
+    for _ in range(round(WARM_UP_MS / link.description.exchange_ms)):
+        link.step(rng.random(size, dtype=np.float32))
+    before_ms = _cpu_ms(link.kernel_pid)
+    times = [link.step(rng.random(size, dtype=np.float32)).times for _ in range(exchanges)]
+    cpu_ms = _cpu_ms(link.kernel_pid) - before_ms
+    names = ("run_ms", "encode_ms", "decode_ms", "wire_ms")
+    return {name: np.array([getattr(time, name) for time in times]) for name in names}, cpu_ms
+
+
+def _cpu_ms(group: int) -> float:
+    """Return the CPU time so far of the processes of a group."""
+    ticks = 0
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            fields = stat.read_text().rpartition(")")[2].split()
+        except OSError:  # it ended meanwhile
+            continue
+        if int(fields[2]) == group:
+            ticks += int(fields[11]) + int(fields[12])
+    return 1e3 * ticks / os.sysconf("SC_CLK_TCK")
+
+
+def _benchmark_devices(sources: int, monitors: int, *, mixed: bool) -> dict[str, list[dict[str, Any]]]:
+    """Return sources and monitors on populations that every brain has."""
+    zones = [f"{zone}_{cell}" for zone in ("VL_EZ", "VL_IZ", "VM_EZ", "VM_IZ") for cell in ("TC", "TCm")]
+    wanted: dict[str, list[dict[str, Any]]] = {}
+    common: dict[str, Any] = {"provenance": {"assumed": "only to measure cost"}, "description": "benchmark"}
+    port: dict[str, Any] = common | {"unit": "1", "channels": ["value"], "low": 0.0, "high": 1.0}
+    for number in range(sources):
+        cells = {"population": zones[number % 8], "fraction": 0.2}
+        rate = port | {
+            "encoder": {"rate": {"gain_hz_per_unit": 50.0, "max_hz": 50.0}},
+            "targets": [cells | {"weight_nS": 1.0}],
+        }
+        current = port | {
+            "encoder": {"current": {"gain_pA_per_unit": 1.0, "max_pA": 1.0}},
+            "targets": [cells],
+        }
+        spikes = port | {
+            "encoder": {"spikes": {"gain_per_unit": 1.0, "max_spikes": 1}},
+            "targets": [cells | {"weight_nS": 1.0}],
+        }
+        equation = common | {
+            "equation": "20 + 15 * sin(2 * pi * 8 * t)",
+            "unit": "Hz",
+            "weight_nS": 1.0,
+            "low": 0.0,
+            "high": 50.0,
+            "targets": [cells],
+        }
+        noise = common | {"noise": {"mean": 0.0, "deviation": 1.0}, "targets": [cells]}
+        kinds: list[tuple[str, dict[str, Any]]] = [("inputs", rate)]
+        if mixed:
+            kinds += [("inputs", current), ("inputs", spikes), ("equations", equation), ("noises", noise)]
+        section, entry = kinds[number % len(kinds)]
+        wanted.setdefault(section, []).append(entry | {"name": f"source{number}"})
+    for number in range(monitors):
+        cells = {"population": zones[number % 8]}
+        rates = port | {"decoder": {"rate": {"tau_rise_ms": 5.0, "tau_decay_ms": 30.0}}, "cells": cells}
+        times = port | {"decoder": {"spike_times": True}, "cells": cells}
+        field = common | {"signal": "lfp", "groups": {"all": [cells]}, "interval_ms": 2.0}
+        voltage = common | {"targets": [cells | {"fraction": 0.1}]}
+        listeners: list[tuple[str, dict[str, Any]]] = [("outputs", rates)]
+        if mixed:
+            listeners += [("outputs", times), ("fields", field), ("voltages", voltage)]
+        section, entry = listeners[number % len(listeners)]
+        wanted.setdefault(section, []).append(entry | {"name": f"monitor{number}"})
+    return wanted

@@ -1,0 +1,143 @@
+"""What an exchange costs through the pipe and through gRPC, as ``robobrain bench link`` prints it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import sleep
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import yaml
+
+from robobrain.errors import BrainFault
+from robobrain.seeding import generator
+
+if TYPE_CHECKING:
+    from robobrain.bridge.link import BrainLink
+
+BuildListener = Callable[[str, float], None]
+SOURCES, MONITORS = 16, 20
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkCost:
+    """Medians of one exchange (ms); ``added`` is all but NEST's own Run, at the median and at 99 %."""
+
+    brain: str
+    neurons: int
+    run_ms: float
+    encode_ms: float
+    decode_ms: float
+    wire_ms: float
+    wait_ms: float
+    added_ms: float
+    added_p99_ms: float
+
+
+def measure_link(
+    brain: str, *, exchanges: int, grpc: bool = False, on_build: BuildListener | None = None
+) -> LinkCost:
+    """Drive a brain with 16 sources that change in every exchange and 20 monitors; return the medians.
+
+    Args:
+        brain: Size of the brain.
+        exchanges: How many to measure.
+        grpc: Through a server in a process of its own, instead of the pipe.
+        on_build: Told how far the building is.
+    """
+    from robobrain.brain.config import local_brain  # noqa: PLC0415
+    from robobrain.bridge.remote import RemoteBrain  # noqa: PLC0415
+
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        wiring = Path(folder) / "benchmark.yaml"
+        wiring.write_text(yaml.safe_dump(_benchmark_wiring()), encoding="utf-8")
+        if not grpc:
+            return _time_exchanges(
+                stack.enter_context(local_brain(brain, interfaces=wiring, on_progress=on_build)), exchanges
+            )
+        address = stack.enter_context(_server(brain, wiring))
+        return _time_exchanges(stack.enter_context(RemoteBrain(address, on_progress=on_build)), exchanges)
+
+
+def measure_served_exchange(address: str, *, exchanges: int, credentials: Path | None) -> LinkCost:
+    """Drive the brain of a running server, with the sources and monitors that it has."""
+    from robobrain.bridge.remote import RemoteBrain  # noqa: PLC0415
+
+    with RemoteBrain(address, credentials=credentials) as link:
+        return _time_exchanges(link, exchanges)
+
+
+@contextmanager
+def _server(brain: str, wiring: Path) -> Iterator[str]:
+    """Serve ``brain`` from another process and yield the address."""
+    place = wiring.with_name("place.json")
+    options = ["--brain", brain, "--interfaces", str(wiring), "--no-spikes", "--rendezvous", str(place)]
+    command = [sys.executable, "-c", "from robobrain.cli import main; main()", "serve", *options]
+    with subprocess.Popen(
+        [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            while not place.exists():
+                if process.poll() is not None:
+                    raise BrainFault(f"the server ended: {process.stderr and process.stderr.read()}")
+                sleep(0.05)
+            where = json.loads(place.read_text(encoding="utf-8"))
+            yield f"{where['host']}:{where['port']}"
+        finally:
+            process.terminate()
+
+
+def _time_exchanges(link: BrainLink, exchanges: int) -> LinkCost:
+    link.reset(1)
+    rng = generator(1, "benchmark")
+    values = rng.random((exchanges, link.description.input_size), dtype=np.float32)
+    times = [link.step(inputs).times for inputs in values]
+    parts = {
+        name: np.array([getattr(time, name) for time in times])
+        for name in ("run_ms", "encode_ms", "decode_ms", "wire_ms", "wait_ms")
+    }
+    added = sum((values for name, values in parts.items() if name != "run_ms"), start=np.zeros(exchanges))
+    return LinkCost(
+        brain=link.description.brain,
+        neurons=link.description.neurons,
+        **{name: float(np.median(values)) for name, values in parts.items()},
+        added_ms=float(np.median(added)),
+        added_p99_ms=float(np.percentile(added, 99)),
+    )
+
+
+def _benchmark_wiring() -> dict[str, list[dict[str, Any]]]:
+    """Return 16 sources of one channel and 20 monitors, on populations that every brain has."""
+    populations = [
+        f"{zone}_{cell}" for zone in ("VL_EZ", "VL_IZ", "VM_EZ", "VM_IZ") for cell in ("TC", "TCm")
+    ]
+    port = {"unit": "1", "description": "benchmark", "channels": ["value"], "low": 0.0, "high": 1.0}
+    port["provenance"] = {"assumed": "only to measure cost"}
+    return {
+        "inputs": [
+            port
+            | {
+                "name": f"source{number}",
+                "encoder": {"rate": {"gain_hz_per_unit": 50.0, "max_hz": 50.0}},
+                "targets": [{"population": populations[number % 8], "fraction": 0.2, "weight_nS": 1.0}],
+            }
+            for number in range(SOURCES)
+        ],
+        "outputs": [
+            port
+            | {
+                "name": f"monitor{number}",
+                "high": 1000.0,
+                "decoder": {"rate": {"tau_rise_ms": 5.0, "tau_decay_ms": 30.0}},
+                "cells": {"population": populations[number % 8]},
+            }
+            for number in range(MONITORS)
+        ],
+    }

@@ -1,0 +1,69 @@
+"""Measures of one joystick movement, computed from its path."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobrain.tasks.joystick.specification import MeasureLines
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measures:
+    """What a path shows. NaN stands for what the movement did not reach.
+
+    Attributes:
+        peak_pull_mm: Farthest pull.
+        peak_speed_mm_s: Highest speed along the pull axis on the way out.
+        duration_ms: Time between the two duration lines.
+        deviation_before_mm: Lateral position at the line before the force's onset.
+        deviation_after_mm: Lateral position at the line after it.
+    """
+
+    peak_pull_mm: float = math.nan
+    peak_speed_mm_s: float = math.nan
+    duration_ms: float = math.nan
+    deviation_before_mm: float = math.nan
+    deviation_after_mm: float = math.nan
+
+
+def measure(path_mm: NDArray[np.float64], lines: MeasureLines, sample_ms: float = 1.0) -> Measures:
+    """Measure the way out to the farthest pull, from where it last left the first duration line.
+
+    Args:
+        path_mm: Joystick positions [samples, 2], lateral and pull.
+        lines: Pull positions at which to measure.
+        sample_ms: Time between two samples.
+    """
+    if len(path_mm) < 2:
+        return Measures()
+    lateral, pull = path_mm.T.tolist()
+    peak = int(path_mm[:, 1].argmax())
+    first = peak
+    while first > 0 and not (pull[first] < lines.duration_from_mm):
+        first -= 1
+    out = list(zip(lateral[first : peak + 1], pull[first : peak + 1], strict=True))
+    speed = max((later[1] - earlier[1] for earlier, later in pairwise(out)), default=math.nan)
+    duration = _crossing(out, lines.duration_to_mm)[0] - _crossing(out, lines.duration_from_mm)[0]
+    return Measures(
+        peak_pull_mm=pull[peak],
+        peak_speed_mm_s=speed / (sample_ms / 1000.0),
+        duration_ms=duration * sample_ms,
+        deviation_before_mm=_crossing(out, lines.deviation_before_mm)[1],
+        deviation_after_mm=_crossing(out, lines.deviation_after_mm)[1],
+    )
+
+
+def _crossing(out_mm: Sequence[tuple[float, float]], pull_mm: float) -> tuple[float, float]:
+    """Return the fractional sample and the lateral position where a way out first crosses a pull line."""
+    after = next((sample for sample, (_, pull) in enumerate(out_mm) if pull >= pull_mm), 0)
+    if after == 0:
+        return math.nan, math.nan
+    (x0, y0), (x1, y1) = out_mm[after - 1], out_mm[after]
+    fraction = (pull_mm - y0) / (y1 - y0)
+    return after - 1 + fraction, x0 + fraction * (x1 - x0)

@@ -1,0 +1,240 @@
+"""Protocols of open-loop experiments: what they are made of, and their YAML files."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobrain.brain.declared import Declared
+from robobrain.brain.devices import NO_DEVICES, Devices, validated
+from robobrain.brain.equation import Equation
+from robobrain.brain.interfaces import parse_devices, read_yaml
+from robobrain.bridge.messages import Description
+from robobrain.errors import ConfigurationError, TableError
+
+Floats = NDArray[np.float64]
+
+PROTOCOLS = ("rest_theta", "tuning_m1", "passive_s1")
+"""Protocols that come with the package."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Track(Declared):
+    """An equation that plays on channels of one input port for a while; elsewhere the port gets 0.
+
+    Attributes:
+        port: Name of the input port.
+        equation: Text for `robobrain.brain.equation.Equation`; ``t`` in seconds of the episode. Its value at
+            the beginning of an exchange holds for the exchange.
+        channels: Only these channels; None for all.
+        parameters: Numbers, or texts with units, by name.
+        start_ms: Time at which it begins.
+        stop_ms: Time at which it ends; None for the episode's end.
+        label: Name in figures and events; the port and its channels if empty.
+    """
+
+    port: str
+    equation: str
+    channels: tuple[str, ...] | None = None
+    parameters: Mapping[str, float | str] = field(default_factory=dict)
+    start_ms: float = 0.0
+    stop_ms: float | None = None
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        stop_ms = math.inf if self.stop_ms is None else self.stop_ms
+        if not 0.0 <= self.start_ms < stop_ms:
+            raise ConfigurationError(f"track on {self.port}: 0 <= start_ms < stop_ms is needed")
+        Equation(self.equation, self.parameters)
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.label or "/".join([self.port, *(self.channels or ())])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Playback(Declared):
+    """A file of input values: a table (CSV) with ``t_ms`` and columns ``port/channel``.
+
+    The last row at or before the beginning of an exchange holds for the exchange.
+
+    Attributes:
+        file: Path, relative to the protocol's file.
+        start_ms: Times of the episode at which it begins to play; between, its channels get 0.
+        label: Name in figures and events; the file's name if empty.
+    """
+
+    file: str
+    start_ms: tuple[float, ...] = (0.0,)
+    label: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.start_ms or any(not 0.0 <= start < math.inf for start in self.start_ms):
+            raise ConfigurationError(f"playback of {self.file}: start_ms must be times from 0 on")
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.label or Path(self.file).stem
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenLoopProtocol(Declared):
+    """An open-loop experiment.
+
+    Attributes:
+        description: What it shows, for people.
+        duration_ms: Length of each episode.
+        brain: Size of the brain.
+        seeds: Seed of each episode.
+        exchange_ms: Period of the exchange.
+        record_spikes: Record all spikes (True), those of so many neurons per population, or none (False).
+        tracks: What plays on the input ports.
+        playbacks: Files that play on the input ports.
+        devices: Sources, monitors and silenced neurons beside the brain's wiring.
+        folder: Where files are looked for.
+    """
+
+    description: str
+    duration_ms: float
+    brain: str = "small"
+    seeds: tuple[int, ...] = (1,)
+    exchange_ms: float = 10.0
+    record_spikes: bool | int = True
+    tracks: tuple[Track, ...] = ()
+    playbacks: tuple[Playback, ...] = ()
+    devices: Devices = NO_DEVICES
+    folder: Path = Path()
+
+    def __post_init__(self) -> None:
+        exchanges = self.duration_ms / self.exchange_ms if self.exchange_ms > 0 else math.nan
+        if not (exchanges >= 1 and math.isclose(exchanges, round(exchanges), rel_tol=1e-9)):
+            raise ConfigurationError(
+                f"duration_ms = {self.duration_ms:g} must be a multiple of exchange_ms = {self.exchange_ms:g}"
+            )
+        if not self.seeds or any(seed < 0 for seed in self.seeds):
+            raise ConfigurationError("seeds must be one or more whole numbers from 0 on")
+
+    @cached_property
+    def exchanges(self) -> int:
+        """Number of exchanges of an episode."""
+        return round(self.duration_ms / self.exchange_ms)
+
+    def inputs(self, description: Description) -> Floats:
+        """Return what the brain is told in each exchange of an episode, ``[exchanges, input_size]``.
+
+        Raises:
+            ConfigurationError: A port or channel does not exist, a file can't be read, or a value is not
+                finite; names it.
+        """
+        told = np.zeros((self.exchanges, description.input_size))
+        t_ms: Floats = self.exchange_ms * np.arange(self.exchanges, dtype=np.float64)
+        for track in self.tracks:
+            stop_ms = math.inf if track.stop_ms is None else track.stop_ms
+            now = (t_ms >= track.start_ms - 1e-9) & (t_ms < stop_ms - 1e-9)
+            values = Equation(track.equation, track.parameters)(t_ms[now] / 1e3)
+            for column in _columns(description, track.port, track.channels):
+                told[now, column] += values
+        for playback in self.playbacks:
+            self._play(playback, description, t_ms, told)
+        if not np.isfinite(told).all():
+            row, column = (int(index[0]) for index in np.nonzero(~np.isfinite(told)))
+            raise ConfigurationError(
+                f"input {column} has no finite value at {t_ms[row]:g} ms: correct the tracks"
+            )
+        return told
+
+    def events(self) -> list[tuple[float, float, str]]:
+        """Return begin, end (ms) and name of what plays, in order of time."""
+        played = [
+            (track.start_ms, self.duration_ms if track.stop_ms is None else track.stop_ms, track.name)
+            for track in self.tracks
+        ]
+        for playback in self.playbacks:
+            length_ms = self._table(playback)[0][-1]
+            played += [(start, start + length_ms, playback.name) for start in playback.start_ms]
+        return sorted(
+            (begin, min(end, self.duration_ms), name)
+            for begin, end, name in played
+            if begin < self.duration_ms
+        )
+
+    def _play(self, playback: Playback, description: Description, t_ms: Floats, told: Floats) -> None:
+        times, names, values = self._table(playback)
+        columns = [_columns(description, *_split(playback.file, name))[0] for name in names]
+        for start_ms in playback.start_ms:
+            row = np.searchsorted(times, t_ms - start_ms + 1e-9, side="right") - 1
+            now = (row >= 0) & (t_ms - start_ms <= times[-1] + 1e-9)
+            told[np.ix_(now, columns)] += values[row[now]]
+
+    def _table(self, playback: Playback) -> tuple[Floats, list[str], Floats]:
+        path = self.folder / playback.file
+        try:
+            with path.open(newline="", encoding="utf-8") as file:
+                header, *rows = list(csv.reader(file))
+            table = np.array([[float(cell) for cell in row] for row in rows])
+        except (OSError, ValueError) as error:
+            raise TableError(
+                path.name, "1", f"not readable as a table of numbers: {error}", "correct it"
+            ) from error
+        whole = table.ndim == 2 and header[0] == "t_ms" and np.isfinite(table).all()
+        if not whole or (np.diff(table[:, 0]) <= 0).any() or table[0, 0] != 0:
+            raise TableError(
+                path.name,
+                "1",
+                "no table of finite numbers by t_ms",
+                "give t_ms rising from 0, then port/channel",
+            )
+        return table[:, 0], header[1:], table[:, 1:]
+
+
+def load_protocol(name: str | Path) -> OpenLoopProtocol:
+    """Return the protocol of that name, or of that YAML file.
+
+    Raises:
+        ConfigurationError: There is none, or it can't be used; names file and entry.
+    """
+    packaged = Path(str(resources.files(__package__) / "data"))
+    path = packaged / f"{name}.yaml" if str(name) in PROTOCOLS else Path(name)
+    if not path.is_file():
+        raise ConfigurationError(
+            f"no protocol {str(name)!r}: give a YAML file, or one of {', '.join(PROTOCOLS)}"
+        )
+    document = read_yaml(path.name, path.read_text)
+    sections = document.pop("devices", {})
+    if not isinstance(sections, dict):
+        raise TableError(path.name, "devices", "not a mapping of sections", "give e.g. fields: [...]")
+    devices = parse_devices(path.name, sections)
+    try:
+        protocol: OpenLoopProtocol = validated(OpenLoopProtocol, document)
+    except ConfigurationError as error:
+        raise TableError(path.name, "protocol", str(error), "correct the named fields") from error
+    return replace(protocol, devices=devices, folder=path.parent)
+
+
+def _split(file: str, name: str) -> tuple[str, tuple[str, ...]]:
+    port, slash, channel = name.partition("/")
+    if not slash:
+        raise TableError(file, "1", f"column {name!r} names no channel", "name it port/channel")
+    return port, (channel,)
+
+
+def _columns(description: Description, port: str, channels: Sequence[str] | None) -> list[int]:
+    """Return where channels of an input port lie in the input vector."""
+    where = description.input_slice(port)
+    labels = next(one.channels for one in description.inputs if one.name == port)
+    if channels is None:
+        return list(range(where.start, where.stop))
+    for channel in channels:
+        if channel not in labels:
+            raise ConfigurationError(f"input {port} has no channel {channel!r}; it has {', '.join(labels)}")
+    return [where.start + labels.index(channel) for channel in channels]

@@ -1,0 +1,199 @@
+"""Open-loop experiments: protocols as files, and what a run of them records."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from robobrain import recording
+from robobrain.brain.inspection import inspect
+from robobrain.brain.interfaces import load_interfaces
+from robobrain.brain.layout import planned_site
+from robobrain.brain.scaling import scale
+from robobrain.brain.tables import load_tables
+from robobrain.bridge.messages import Description, Port
+from robobrain.cli import app
+from robobrain.errors import ConfigurationError
+from robobrain.recording.figures.fields import peak_hz, spectrum
+from robobrain.recording.figures.responses import mean_changes, played_spans
+from robobrain.tasks.openloop import PROTOCOLS, OpenLoopPlan, load_protocol, run_open_loop
+
+
+def description() -> Description:
+    ports = tuple(
+        Port(name=s.name, unit=s.unit, channels=s.channels, low=s.low, high=s.high)
+        for s in load_interfaces().sources
+    )
+    return Description(
+        identity="x",
+        brain="tiny",
+        nest_version="3",
+        ranks=1,
+        threads=1,
+        resolution_ms=0.5,
+        exchange_ms=10.0,
+        settle_ms=500.0,
+        neurons=1,
+        synapses=1,
+        inputs=ports,
+        outputs=(),
+        populations=(),
+        build_ms={},
+    )
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+@pytest.mark.parametrize("size", ["tiny", "small"])
+def test_the_protocols_of_the_package_fit_every_brain(name: str, size: str) -> None:
+    protocol = load_protocol(name)
+    site = planned_site(scale(load_tables(), size), protocol.exchange_ms)
+    assert all(row.neurons > 0 for row in inspect(protocol.devices, site))
+    told = protocol.inputs(description())
+    assert told.shape == (protocol.exchanges, description().input_size)
+    assert (np.abs(told).max() > 0.0) == bool(protocol.tracks or protocol.playbacks)
+
+
+def test_tracks_and_playbacks_give_what_they_say_in_their_exchange(tmp_path: Path) -> None:
+    (tmp_path / "moves.csv").write_text("t_ms,touch/grip\n0,5\n20,7\n30,0\n", encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(
+        """
+description: mine
+duration_ms: 200
+tracks:
+  - {port: stimulation, channels: [Foot2], equation: a*t, parameters: {a: 2}, start_ms: 50, stop_ms: 80}
+playbacks: [{file: moves.csv, start_ms: [100, 150]}]
+""",
+        encoding="utf-8",
+    )
+    protocol = load_protocol(tmp_path / "mine.yaml")
+    told = protocol.inputs(description())
+    foot = description().input_slice("stimulation").start + 1
+    np.testing.assert_allclose(told[4:9, foot], [0.0, 0.1, 0.12, 0.14, 0.0])
+    grip = description().input_slice("touch").start
+    np.testing.assert_allclose(told[9:20, grip], [0, 5, 5, 7, 0, 0, 5, 5, 7, 0, 0])
+    assert protocol.events()[0] == (50.0, 80.0, "stimulation/Foot2")
+    assert [event[2] for event in protocol.events()[1:]] == ["moves", "moves"]
+    assert replace(protocol, duration_ms=110.0).events()[1:] == [(100.0, 110.0, "moves")]
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("duration_ms: 100", "description: Field required"),
+        ("{description: x, duration_ms: 105}", "multiple of exchange_ms"),
+        ("{description: x, duration_ms: 100, seeds: []}", "seeds"),
+        ("{description: x, duration_ms: 100, brian: tiny}", "brian"),
+        ("{description: x, duration_ms: 100, devices: {fields: 3}}", "row fields: not a list"),
+        (
+            "{description: x, duration_ms: 100, tracks: [{port: touch, equation: t.real}]}",
+            "is not arithmetic",
+        ),
+        (
+            "{description: x, duration_ms: 100, tracks: [{port: a, equation: t, start_ms: 5, stop_ms: 5}]}",
+            "start",
+        ),
+        ("- a", "not a mapping"),
+        ("a: [", "not readable as YAML"),
+    ],
+)
+def test_a_protocol_that_can_not_be_used_is_refused_with_its_place(
+    tmp_path: Path, text: str, match: str
+) -> None:
+    file = tmp_path / "mine.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=f"(?s)mine.yaml.*{match}"):
+        load_protocol(file)
+
+
+@pytest.mark.parametrize(
+    ("entry", "match"),
+    [
+        ("tracks: [{port: nose, equation: t}]", "no input 'nose'"),
+        ("tracks: [{port: touch, channels: [tail], equation: t}]", "no channel 'tail'"),
+        ("tracks: [{port: touch, equation: 1/t}]", "no finite value at 0 ms"),
+        ("playbacks: [{file: missing.csv}]", "missing.csv.*not readable"),
+        ("playbacks: [{file: bad.csv}]", "bad.csv.*give t_ms rising"),
+    ],
+)
+def test_inputs_that_do_not_fit_the_brain_are_named(tmp_path: Path, entry: str, match: str) -> None:
+    (tmp_path / "bad.csv").write_text("t_ms,touch/grip\n5,1\n", encoding="utf-8")
+    file = tmp_path / "mine.yaml"
+    file.write_text(f"description: x\nduration_ms: 100\n{entry}\n", encoding="utf-8")
+    with pytest.raises(ConfigurationError, match=f"(?s){match}"):
+        load_protocol(file).inputs(description())
+
+
+def test_an_unknown_protocol_names_the_known_ones() -> None:
+    with pytest.raises(ConfigurationError, match="rest_theta, tuning_m1, passive_s1"):
+        load_protocol("nothing")
+
+
+def test_the_spectrum_of_a_sine_is_a_line_with_its_power() -> None:
+    t_ms = np.arange(0.0, 10_000.0, 2.0)
+    values = 3.0 * np.sin(2 * np.pi * 8.0 * t_ms / 1e3) + 100.0
+    frequency_hz, power = spectrum(t_ms, values, 2.0)
+    assert peak_hz(frequency_hz, power) == 8.0
+    assert power.sum() * frequency_hz[1] == pytest.approx(3.0**2 / 2, rel=1e-3)
+
+
+@pytest.mark.slow
+def test_a_run_records_outputs_histories_spikes_and_episodes(tmp_path: Path) -> None:
+    protocol = replace(load_protocol("rest_theta"), brain="tiny", duration_ms=300.0, seeds=(4, 5, 4))
+    result = run_open_loop(OpenLoopPlan(protocol=protocol, out=tmp_path / "run", name="rest_theta"))
+    run = recording.open(tmp_path / "run")
+    assert run.status == result.status == "complete"
+    assert not recording.check(tmp_path / "run")
+    t_ms, rates = run.array("region_rate_hz")
+    np.testing.assert_allclose(t_ms, 10.0 * np.arange(1, 91))
+    assert (rates > 0).any()
+    field_ms, lfp = run.array("lfp")
+    first, second, third = (lfp[(field_ms > a) & (field_ms <= a + 300.0)] for a in (0.0, 300.0, 600.0))
+    assert len(first) in (146, 147)
+    np.testing.assert_array_equal(first, third)
+    assert not np.array_equal(first, second)
+    assert [trial["seed"] for trial in run.trials] == [4, 5, 4]
+    assert run.manifest["experiment"]["devices"]["rhythms"][0]["frequency_hz"] == 8.0
+    assert {file.name for file in result.files} >= {"session.png", "fields.png"}
+
+
+@pytest.mark.slow
+def test_stimulating_a_column_of_m1_raises_its_own_output_most(tmp_path: Path) -> None:
+    arguments = [
+        "brain",
+        "run",
+        "tuning_m1",
+        "--brain",
+        "tiny",
+        "--seed",
+        "1",
+        "--out",
+        str(tmp_path / "run"),
+    ]
+    shown = CliRunner().invoke(app, arguments)
+    assert shown.exit_code == 0, shown.output
+    run = recording.open(tmp_path / "run")
+    played = played_spans(run)
+    trace = run.array("motor_rate_hz")
+    changes = mean_changes((trace[0], trace[1].astype(float)), played)
+    assert list(played) == list(run.streams["motor_rate_hz"].columns)
+    assert (changes.argmax(axis=1) == np.arange(8)).all()
+
+
+def test_devices_are_listed_with_their_costs(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, ["brain", "devices", "tiny"])
+    assert shown.exit_code == 0, shown.output
+    assert "stimulation" in shown.output
+    file = tmp_path / "more.yaml"
+    file.write_text(
+        "rhythms: [{name: theta, frequency_hz: 8, amplitude: 1, provenance: {assumed: test}}]",
+        encoding="utf-8",
+    )
+    shown = CliRunner().invoke(app, ["brain", "devices", "tiny", "--add", str(file)])
+    assert "theta" in shown.output
+    file.write_text("silenced: [{name: a, targets: [{population: nowhere}]}]", encoding="utf-8")
+    refused = CliRunner().invoke(app, ["brain", "devices", "tiny", "--add", str(file)])
+    assert "no population 'nowhere'" in str(refused.exception)

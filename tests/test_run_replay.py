@@ -1,0 +1,221 @@
+"""Runs of the real brain and body, repeated, resumed and disturbed."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from robobrain.brain.alterations import Alterations
+from robobrain.bridge.failover import FailoverBrain
+from robobrain.errors import BrainFault, ConfigurationError, RecordingError, ReplayError
+from robobrain.recording import check
+from robobrain.recording import open as open_run
+from robobrain.tasks.joystick.loop import Frame
+from robobrain.tasks.joystick.replay import Journal, replay
+from robobrain.tasks.joystick.runner import RunPlan, run_plan
+
+pytestmark = pytest.mark.slow
+ROBOBRAIN = str(Path(sys.executable).with_name("robobrain"))
+
+
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    out = tmp_path_factory.mktemp("runs") / "undisturbed"
+    run_plan(RunPlan(out=out, brain="tiny", trials=2, threads=1))
+    return out
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    a, b = open_run(one), open_run(other)
+    assert a.streams == b.streams
+    for name in set(a.streams) - {"phase_time_ms"}:
+        for left, right in zip(a.array(name), b.array(name), strict=True):
+            assert left.tobytes() == right.tobytes(), name
+    assert all(np.array_equal(left, right) for left, right in zip(a.spikes(), b.spikes(), strict=True))
+    assert a.trials == b.trials
+    assert a.events == b.events
+
+
+def flip_a_byte(run: Path, stream: str) -> None:
+    segment = run / "store-000000.sqlite"
+    with sqlite3.connect(segment) as connection:
+        (data,) = connection.execute(
+            "SELECT data FROM chunks WHERE stream = (SELECT id FROM streams WHERE name = ?) "
+            "ORDER BY length(data) DESC",
+            (stream,),
+        ).fetchone()
+    connection.close()
+    content = bytearray(segment.read_bytes())
+    content[content.index(data[:64]) + 40] ^= 1
+    segment.write_bytes(content)
+
+
+def test_a_run_repeats_itself_bit_for_bit(recorded: Path) -> None:
+    frames: list[Frame] = []
+    exchanges = replay(recorded, on_frame=lambda frame, _: frames.append(frame))
+    assert exchanges == len(frames) == len(open_run(recorded).array("brain_input")[0])
+
+
+def test_another_number_of_threads_is_named_with_the_first_difference(recorded: Path) -> None:
+    with pytest.raises(ReplayError, match=r"exchange 1 \(10 ms\): brain_digest.*threads 1 then, 2 now"):
+        replay(recorded, threads=2)
+
+
+def test_a_flipped_byte_in_the_journal_is_found_and_named(recorded: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(recorded, damaged)
+    flip_a_byte(damaged, "brain_input")
+    with pytest.raises(RecordingError, match=r"damaged: .*stream brain_input, commit \d+: the checksum"):
+        replay(damaged)
+
+
+def test_another_course_of_the_body_is_named(recorded: Path) -> None:
+    journal = Journal(recorded)
+    journal._recorded["brain_input"] = journal._recorded["brain_input"].copy()
+    journal._recorded["brain_input"][7, 3] += 1e-6
+    frames: list[Frame] = []
+
+    with pytest.raises(ReplayError, match=r"exchange 8 \(80 ms\): brain_input/muscle_length/.*physics"):
+        run_plan(
+            journal.resumption(recorded.with_name("other-body"), ()),
+            on_frame=lambda frame, _: frames.append(frame),
+            record=journal,
+        )
+    assert len(frames) == 7
+
+
+def test_a_run_of_an_altered_brain_repeats_itself(tmp_path: Path) -> None:
+    altered = Alterations(silence=("S1",), disconnect=("M1:BG",))
+    run_plan(RunPlan(out=tmp_path / "run", brain="tiny", trials=1, threads=1, alterations=altered))
+    assert Journal(tmp_path / "run").plan.alterations == altered
+    assert replay(tmp_path / "run") > 0
+
+
+def test_a_run_on_a_server_can_not_be_repeated(recorded: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(recorded, tmp_path / "run"))
+    manifest = json.loads((run / "manifest.json").read_text())
+    manifest["plan"] |= {"connect": "somewhere:1234", "credentials": "folder"}
+    (run / "manifest.json").write_text(json.dumps(manifest))
+    with pytest.raises(RecordingError, match="server somewhere:1234"):
+        replay(run)
+
+
+def test_what_is_no_session_can_not_be_repeated(tmp_path: Path) -> None:
+    from robobrain.recording import create
+
+    writer = create(tmp_path / "run", {})
+    with pytest.raises(RecordingError, match="still being written"):
+        replay(tmp_path / "run")
+    writer.close()
+    with pytest.raises(RecordingError, match="no session"):
+        replay(tmp_path / "run")
+
+
+def test_a_killed_run_is_resumed_and_equals_the_undisturbed_one(recorded: Path, tmp_path: Path) -> None:
+    lost, resumed = tmp_path / "lost", tmp_path / "resumed"
+    program = f"""
+import os
+from pathlib import Path
+from robobrain.tasks.joystick.runner import RunPlan, run_plan
+def stop(frame, summary):
+    if frame.seq == 130:
+        os.kill(os.getpid(), 9)
+run_plan(RunPlan(out=Path({str(lost)!r}), brain="tiny", trials=2, threads=1), on_frame=stop)
+"""
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
+    assert check(lost) == []
+    done = Journal(lost).exchanges
+    assert 0 < done <= 130
+    said = subprocess.run(
+        [ROBOBRAIN, "run", "--resume", str(lost), "--out", str(resumed)],
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    assert f"the {done} exchanges" in said
+    assert_equal_runs(recorded, resumed)
+    assert open_run(resumed).manifest["resumes"]["exchanges"] == done
+    assert replay(resumed) == 204
+
+
+def test_kills_at_random_moments_cost_no_step(
+    recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rng = random.Random(3)
+    moments = set(rng.sample(range(1, 200), 4))
+    brains: list[FailoverBrain] = []
+    begin = FailoverBrain.__init__
+
+    def remember(self: FailoverBrain, *arguments: Any, **options: Any) -> None:
+        brains.append(self)
+        begin(self, *arguments, **options)
+
+    monkeypatch.setattr(FailoverBrain, "__init__", remember)
+
+    def kill(frame: Frame, _: object) -> None:
+        if frame.seq in moments:
+            victim = brains[0].kernel_pid
+            delay_s = rng.uniform(0.0, 0.01)
+            subprocess.Popen(["sh", "-c", f"sleep {delay_s}; kill -9 -{victim}"])
+
+    plan = RunPlan(out=tmp_path / "run", brain="tiny", trials=2, threads=1, spares=1, on_fault="failover")
+    result = run_plan(plan, on_frame=kill)
+    assert result.takeovers == 4
+    assert_equal_runs(recorded, tmp_path / "run")
+
+
+@pytest.mark.parametrize("on_fault", ["suspend", "truncate"])
+def test_without_a_spare_the_run_ends_and_can_be_resumed(
+    recorded: Path, tmp_path: Path, on_fault: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from robobrain.bridge.link import LocalBrain
+
+    step = LocalBrain.step
+
+    def step_until_lost(self: LocalBrain, inputs: Any) -> Any:
+        if self._seq == 120:
+            os.killpg(self.kernel_pid, signal.SIGKILL)
+        return step(self, inputs)
+
+    plan = RunPlan(out=tmp_path / "run", brain="tiny", trials=2, threads=1, on_fault=on_fault)
+    with monkeypatch.context() as patch:
+        patch.setattr(LocalBrain, "step", step_until_lost)
+        if on_fault == "suspend":
+            with pytest.raises(BrainFault, match=f"--resume {plan.out}"):
+                run_plan(plan)
+        else:
+            result = run_plan(plan)
+            assert result.summary.status == "truncated"
+            assert "process ended" in result.fault
+            assert (plan.out / "figures" / "session.png").exists()
+    journal = Journal(plan.out)
+    assert journal.exchanges == 120
+    run_plan(journal.resumption(tmp_path / "resumed", ()), record=journal)
+    assert_equal_runs(recorded, tmp_path / "resumed")
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"on_fault": "hope"}, {"spares": -1}, {"spares": 1}, {"on_fault": "failover", "connect": "h:1"}],
+)
+def test_plans_that_make_no_sense_are_refused(values: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"on_fault|spares"):
+        RunPlan(out=Path("x"), **values)
+
+
+def test_the_command_says_whether_a_run_repeats(recorded: Path, tmp_path: Path) -> None:
+    good = subprocess.run([ROBOBRAIN, "replay", str(recorded)], capture_output=True, text=True, check=False)
+    assert (good.returncode, "bit for bit equal" in good.stdout) == (0, True)
+    bad = subprocess.run([ROBOBRAIN, "replay", str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (bad.returncode, "no run directory" in bad.stderr) == (1, True)
