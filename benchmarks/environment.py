@@ -1,0 +1,111 @@
+"""What a step of ``robobrain/JoystickMuscle-v0`` costs, against MuJoCo alone and against other packages.
+
+    python benchmarks/environment.py          against bare ``mj_step``: same model, actions and substeps
+    python benchmarks/environment.py --peers  also against Gymnasium's Reacher-v5 and, if installed, MyoSuite
+
+Times are CPU times of the thread, so that other work on the machine disturbs little; what counts are ratios
+within one run. MyoSuite pins old versions of MuJoCo: install it into an environment of its own.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+from time import thread_time
+from typing import Any
+
+import gymnasium
+import mujoco
+import numpy as np
+
+import robobrain  # noqa: F401 (registers the environments)
+from robobrain.tasks.joystick.protocol import load_protocol
+
+EPISODES, ROUNDS = 20, 15
+REST, PULL = np.full(8, 0.02, np.float32), 0.7 * load_protocol("pull").amplitude.astype(np.float32)
+
+
+def episode(env: Any) -> tuple[float, list[np.ndarray]]:
+    """Rest until the cue, then pull; return the seconds that the steps took, and the actions."""
+    _, info = env.reset(seed=1)
+    actions, done = [], False
+    began = thread_time()
+    while not done:
+        actions.append(REST if info["phase"] == "home" else PULL)
+        _, _, terminated, truncated, info = env.step(actions[-1])
+        done = terminated or truncated
+    return thread_time() - began, actions
+
+
+def bare(env: Any, actions: list[np.ndarray]) -> float:
+    """Return the seconds that MuJoCo takes for the same movement, from the same state."""
+    env.reset(seed=1)
+    model, data = env.unwrapped.model, env.unwrapped.data
+    substeps = round(env.unwrapped.dt / model.opt.timestep)
+    began = thread_time()
+    for action in actions:
+        data.ctrl[:] = action
+        mujoco.mj_step(model, data, substeps)
+    return thread_time() - began
+
+
+def against_mujoco(env: Any) -> None:
+    """Print the ratio of environment to bare physics: median and range of rounds."""
+    rounds = []
+    for _ in range(ROUNDS):
+        pairs = [episode(env) for _ in range(EPISODES)]
+        steps = sum(len(actions) for _, actions in pairs)
+        own = sum(seconds for seconds, _ in pairs) / steps
+        physics = sum(bare(env, actions) for _, actions in pairs) / steps
+        rounds.append((own / physics, own * 1e6, physics * 1e6))
+    ratios, own_us, physics_us = (np.array(column) for column in zip(*rounds, strict=True))
+    print(f"step {np.median(own_us):.0f} us, bare mj_step {np.median(physics_us):.0f} us, ratio", end=" ")
+    print(f"{np.median(ratios):.2f} ({ratios.min():.2f} to {ratios.max():.2f} in {ROUNDS} rounds)")
+
+
+def random_steps(env: Any, steps: int) -> float:
+    """Return the seconds per step under random actions, resets left out."""
+    env.action_space.seed(1)
+    env.reset(seed=1)
+    actions = [env.action_space.sample() for _ in range(steps)]
+    spent = 0.0
+    for action in actions:
+        began = thread_time()
+        _, _, terminated, truncated, _ = env.step(action)
+        spent += thread_time() - began
+        if terminated or truncated:
+            env.reset()
+    return spent / steps
+
+
+def against_peers() -> None:
+    """Print control and physics steps per second of this and other packages' environments."""
+    ids = ["robobrain/JoystickMuscle-v0", "Reacher-v5"]
+    try:
+        import myosuite  # noqa: F401, PLC0415 (registers its environments)
+    except ImportError:
+        print("MyoSuite is not installed here.")
+    else:
+        ids.append("myoElbowPose1D6MRandom-v0")
+    for name in ids:
+        env: Any = gymnasium.make(name)
+        raw = env.unwrapped
+        model = raw.model if hasattr(raw, "model") else raw.sim.model
+        substeps = round(raw.dt / model.opt.timestep)
+        seconds = statistics.median(random_steps(env, 1000) for _ in range(5))
+        print(
+            f"{name}: {1 / seconds:,.0f} control steps/s, {substeps / seconds:,.0f} physics steps/s, "
+            f"{raw.dt / seconds:.1f} s of model time per s"
+        )
+        env.close()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--peers", action="store_true", help="measure other packages' environments too")
+    arguments = parser.parse_args()
+    against_mujoco(gymnasium.make("robobrain/JoystickMuscle-v0").unwrapped)
+    if arguments.peers:
+        against_peers()

@@ -1,0 +1,273 @@
+"""``robobrain bench``: measured speed, as ratios within one run."""
+
+from __future__ import annotations
+
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.box import SIMPLE_HEAD
+from rich.table import Table
+
+from robobrain.cli.console import build_progress, console
+
+if TYPE_CHECKING:
+    from robobrain.tasks.joystick.link_benchmark import LinkCost
+
+app = typer.Typer(no_args_is_help=True, help="Measure speed.")
+
+
+@app.command()
+def loop(
+    brain: Annotated[
+        str | None, typer.Option(help="Size of the brain (default: small, or the server's).")
+    ] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads (default: the size's own).")] = None,
+    seconds: Annotated[float, typer.Option(min=0.5, help="Model time to measure.")] = 10.0,
+    seed: Annotated[int, typer.Option(min=0, help="Root of all random draws.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, help="Measurements; the median is the result.")] = 3,
+    connect: Annotated[
+        str | None, typer.Option(help="Use the brain of a server, HOST:PORT or @FILE.")
+    ] = None,
+    credentials: Annotated[Path | None, typer.Option(help="With --connect: the client's folder.")] = None,
+) -> None:
+    """Measure the closed loop of brain, exchange and body: wall time over model time, and its shares."""
+    from robobrain.tasks.joystick.benchmark import measure_loop  # noqa: PLC0415
+    from robobrain.tasks.joystick.source import BrainSource  # noqa: PLC0415
+
+    source = BrainSource(brain=brain, threads=threads, connect=connect, credentials=credentials)
+    with build_progress(source.name) as progress:
+        runs = measure_loop(source, seconds=seconds, seed=seed, repeats=repeats, on_build=progress)
+    table = Table(
+        title=f"closed loop, brain {source.name}, {runs.threads} thread(s), {seconds:g} s, {repeats} runs"
+    )
+    for heading in ("", "real-time factor", "brain", "body", "exchange", "task", "rest"):
+        table.add_column(heading, justify="right")
+    for number, summary in enumerate(runs.summaries, start=1):
+        shares = summary.shares
+        table.add_row(
+            f"run {number}",
+            f"{summary.real_time_factor:.3f}",
+            *(f"{shares[name]:.1%}" for name in ("brain", "body", "exchange", "task", "rest")),
+        )
+    console.print(table)
+    console.print(
+        f"median {runs.median:.3f} times real time (wall over model time; below 1 is faster), "
+        f"efficiency {runs.efficiency:.3f} (larger of brain and body over the whole)"
+    )
+
+
+@app.command()
+def reset(
+    brain: Annotated[str, typer.Option(help="Size of the brain.")] = "small",
+    threads: Annotated[int | None, typer.Option(help="Threads [default: the size's own].")] = None,
+    repeats: Annotated[int, typer.Option(min=3, help="Resets, snapshots and restores to measure.")] = 50,
+) -> None:
+    """Measure reset, snapshot and restore, and check that each episode repeats the first bit for bit."""
+    from robobrain.tasks.joystick.benchmark import measure_resets  # noqa: PLC0415
+
+    with build_progress(brain) as progress:
+        cost = measure_resets(brain, threads=threads, repeats=repeats, on_build=progress)
+    table = Table(
+        title=f"brain {brain}, {cost.synapses:,} synapses, {cost.threads} thread(s), {repeats} times"
+    )
+    for heading in ("", "median ms", "95 % ms", "largest ms"):
+        table.add_column(heading, justify="right")
+    for name, times_ms in cost.times_ms.items():
+        ordered = sorted(times_ms)
+        median, high = ordered[len(ordered) // 2], ordered[int(0.95 * len(ordered))]
+        table.add_row(name, *(f"{value:.1f}" for value in (median, high, ordered[-1])))
+    console.print(table)
+    console.print(f"an instant takes {cost.private_mb:.1f} MB of its own and shares {cost.shared_mb:.0f} MB")
+    console.print(f"equal episodes: {cost.equal} of {repeats}")
+    if cost.equal < repeats:
+        raise typer.Exit(1)
+
+
+@app.command()
+def exchange(
+    brain: Annotated[list[str], typer.Option(help="Sizes to measure, one after the other.")] = [  # noqa: B006
+        "tiny",
+        "small",
+    ],
+    exchanges: Annotated[int, typer.Option(min=10, help="Exchanges to measure.")] = 500,
+    sources: Annotated[int, typer.Option(min=0, help="Number of sources.")] = 16,
+    monitors: Annotated[int, typer.Option(min=0, help="Number of monitors.")] = 20,
+    mixed: Annotated[
+        bool, typer.Option("--mixed", help="Sources and monitors of all kinds in turn, not rates alone.")
+    ] = False,
+    threads: Annotated[int | None, typer.Option(min=1, help="Threads (default: the size's own).")] = None,
+) -> None:
+    """Measure what an exchange costs on top of NEST's own Run, and what the devices add to it in all."""
+    from robobrain.tasks.joystick.benchmark import measure_exchange  # noqa: PLC0415
+
+    kinds = " of all kinds" if mixed else ""
+    table = Table(
+        title=f"one exchange: {sources} sources, {monitors} monitors{kinds}, {exchanges} exchanges; ms",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    headings = ("brain", "neurons", "Run", "encode", "decode", "wire", "added", "99 %")
+    for heading in (*headings, "devices", "CPU", "growth"):
+        table.add_column(heading, justify="right")
+    for size in brain:
+        with build_progress(size) as progress:
+            cost = measure_exchange(
+                size,
+                exchanges=exchanges,
+                sources=sources,
+                monitors=monitors,
+                mixed=mixed,
+                threads=threads,
+                on_build=progress,
+            )
+        table.add_row(
+            size,
+            f"{cost.neurons:,}",
+            *(f"{value:.2f}" for value in (cost.run_ms, cost.encode_ms, cost.decode_ms, cost.wire_ms)),
+            f"{cost.added_ms:.2f}",
+            f"{cost.added_p99_ms:.2f}",
+            f"{cost.devices_ms:.2f}",
+            f"{cost.devices_cpu_ms:.2f}",
+            f"{cost.growth:.2f}",
+        )
+    console.print(table)
+    console.print(
+        "Run: NEST's own. added: all but Run, median and 99 %. devices: mean of the whole exchange less that "
+        "of the same brain without devices; CPU: the same in CPU time. growth: added in the last tenth over "
+        "the first."
+    )
+
+
+@app.command()
+def recording(
+    brain: Annotated[str, typer.Option(help="Size of the brain.")] = "small",
+    threads: Annotated[int | None, typer.Option(help="Threads (default: the size's own).")] = None,
+    seconds: Annotated[float, typer.Option(min=2, help="Model time to measure.")] = 5.0,
+    seed: Annotated[int, typer.Option(min=0, help="Root of all random draws.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, help="Repeats; of each stretch the fastest counts.")] = 4,
+    store: Annotated[
+        bool, typer.Option("--store/--no-store", help="Measure the store on its own too.")
+    ] = True,
+) -> None:
+    """Measure what recording all spikes and signals adds to the loop, and how fast the store is."""
+    from robobrain.tasks.joystick.recording_benchmark import measure_recording, measure_store  # noqa: PLC0415
+
+    with build_progress(brain) as progress:
+        cost = measure_recording(
+            brain, threads=threads, seconds=seconds, seed=seed, repeats=repeats, on_build=progress
+        )
+    table = Table(title=f"recording, brain {brain}, {seconds:g} s, {repeats} repeats", show_header=False)
+    table.add_row("added to the loop's wall time", f"{cost.added:+.1%}")
+    table.add_row("added CPU time, writer included", f"{cost.added_cpu:+.1%}")
+    table.add_row("share of the recorder in the loop", f"{cost.in_loop:.1%}")
+    table.add_row("waited for the disk", f"{cost.backpressure_ms:.1f} ms")
+    table.add_row("spikes per second of model time", f"{cost.spikes_per_s:,.0f}")
+    table.add_row("store per hour of model time", f"{cost.bytes_per_hour / 1e9:.2f} GB")
+    if store:
+        speed = measure_store()
+        table.add_row("10 million spikes in 10,000 commits", f"{speed.write_s:.2f} s")
+        table.add_row("longest commit call", f"{speed.commit_ms:.2f} ms")
+        table.add_row("1 s from the middle of them", f"{speed.window_ms:.1f} ms")
+        table.add_row("opening a run of 1,000 segments", f"{speed.open_ms:.1f} ms")
+    console.print(table)
+
+
+@app.command()
+def link(
+    brain: Annotated[list[str], typer.Option(help="Sizes to measure, one after the other.")] = [  # noqa: B006
+        "tiny",
+        "small",
+    ],
+    exchanges: Annotated[int, typer.Option(min=10, help="Exchanges to measure.")] = 500,
+    grpc: Annotated[bool, typer.Option("--grpc", help="Also through a server on this machine.")] = False,
+    connect: Annotated[
+        str | None, typer.Option(help="Only the brain of a running server, HOST:PORT, as it is wired.")
+    ] = None,
+    credentials: Annotated[Path | None, typer.Option(help="With --connect: the client's folder.")] = None,
+) -> None:
+    """Measure what an exchange costs on top of NEST's own Run, with 16 sources and 20 monitors."""
+    from robobrain.tasks.joystick.link_benchmark import measure_link, measure_served_exchange  # noqa: PLC0415
+
+    wiring = "the server's wiring" if connect else "16 sources, 20 monitors"
+    table = Table(title=f"one exchange: {wiring}, {exchanges} exchanges; medians in ms")
+    for heading in (
+        "brain",
+        "link",
+        "neurons",
+        "NEST Run",
+        "encode",
+        "decode",
+        "wire",
+        "wait",
+        "added",
+        "99 %",
+    ):
+        table.add_column(heading, justify="right")
+    if connect is not None:
+        served = measure_served_exchange(connect, exchanges=exchanges, credentials=credentials)
+        table.add_row(*_cost_row(served, "gRPC"))
+        console.print(table)
+        return
+    comparisons = []
+    for size in brain:
+        with build_progress(size) as progress:
+            pipe = measure_link(size, exchanges=exchanges, on_build=progress)
+        table.add_row(*_cost_row(pipe, "pipe"))
+        if grpc:
+            remote = measure_link(size, exchanges=exchanges, grpc=True)
+            table.add_row(*_cost_row(remote, "gRPC"))
+            comparisons.append(
+                f"{size}: gRPC adds {remote.added_ms - pipe.added_ms:.3f} ms to the pipe's median, "
+                f"{remote.added_p99_ms - pipe.added_p99_ms:.3f} ms at 99 %"
+            )
+    console.print(table)
+    for line in comparisons:
+        console.print(line)
+
+
+def _cost_row(cost: LinkCost, link: str) -> list[str]:
+    times = (cost.run_ms, cost.encode_ms, cost.decode_ms, cost.wire_ms, cost.wait_ms)
+    return [
+        cost.brain,
+        link,
+        f"{cost.neurons:,}",
+        *(f"{value:.3f}" for value in (*times, cost.added_ms, cost.added_p99_ms)),
+    ]
+
+
+@app.command()
+def build(
+    brain: Annotated[list[str], typer.Option(help="Sizes to build, one after the other.")] = [  # noqa: B006
+        "tiny",
+        "small",
+        "0.1",
+    ],
+) -> None:
+    """Measure building: time over NEST's fixed_indegree, bytes per synapse, and what was predicted."""
+    from robobrain.brain.capacity import gib  # noqa: PLC0415
+    from robobrain.brain.choice import choose  # noqa: PLC0415
+    from robobrain.brain.openmp import configure_openmp  # noqa: PLC0415
+
+    configure_openmp(1)
+    from robobrain.brain.build_bench import measure_build  # noqa: PLC0415
+
+    table = Table(title="building, one thread; times are the process's own", box=SIMPLE_HEAD)
+    for heading in ("brain", "synapses", "build s", "(said)", "x plain", "memory", "(said)", "B/synapse"):
+        table.add_column(heading, justify="right")
+    for name in brain:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as fresh:  # a kernel's memory is its own
+            cost = fresh.submit(measure_build, choose(name).spec()).result()
+        table.add_row(
+            name,
+            f"{cost.synapses:,}",
+            f"{cost.build_s:.2f}",
+            f"{cost.predicted.build_s:.2f}",
+            f"{cost.ratio:.2f}",
+            gib(cost.memory_bytes),
+            gib(cost.predicted.memory_bytes),
+            f"{cost.synapse_bytes:.0f}",
+        )
+    console.print(table)
