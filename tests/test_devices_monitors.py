@@ -13,6 +13,7 @@ from devices_brain import (
     recorder,
 )
 
+from robobrain.brain.counters import COUNTER, Counters
 from robobrain.brain.monitors import (
     CountDecoder,
     Decoder,
@@ -22,8 +23,8 @@ from robobrain.brain.monitors import (
     Readout,
 )
 from robobrain.brain.nodes import Nodes
-from robobrain.brain.outputs import COUNTER
 from robobrain.brain.selectors import Selector, Tile, select
+from robobrain.brain.site import Site
 from robobrain.errors import ConfigurationError
 
 PT = Selector(population="PT")
@@ -71,6 +72,36 @@ def test_the_counter_is_exact_far_beyond_any_session() -> None:
     nest.Connect(source, counter, syn_spec={"weight": 1.0, "delay": 1.0})
     nest.Simulate(10_000.0)
     assert counter.V_m - 2.0**50 == 3.0
+
+
+@pytest.mark.parametrize("sizes", [[30, 20, 30, 5, 30], [3000, 1, 2], [1]])
+@pytest.mark.parametrize("start", [0.0, 2.0**50 - 3.0, 2.0**52 + 1.0])
+def test_groups_that_share_a_counting_neuron_keep_apart(sizes: list[int], start: float) -> None:
+    fresh_kernel()
+    cells = poisson_population("PT", max(sizes), 400.0)
+    spikes = recorder(cells)
+    groups = [cells.first_id + np.arange(size) for size in sizes]
+    site = Site(
+        nest=nest,
+        populations={"PT": cells},
+        resolution_ms=RESOLUTION_MS,
+        exchange_ms=EXCHANGE_MS,
+        min_delay_ms=MIN_DELAY_MS,
+    )
+    counters = Counters(site, groups)
+    nest.GetNodes({"model": "iaf_psc_delta"}).V_m = start
+    counters.new()
+    nest.Prepare()
+    counts = []
+    for _ in range(20):
+        nest.Run(EXCHANGE_MS)
+        counts.append(counters.new())
+    nest.Cleanup()
+    times, senders = spikes.events["times"], spikes.events["senders"]
+    edges = np.arange(21) * EXCHANGE_MS - MIN_DELAY_MS + RESOLUTION_MS / 2
+    wanted = [np.histogram(times[np.isin(senders, ids)], edges)[0] for ids in groups]
+    np.testing.assert_array_equal(np.transpose(counts), wanted)
+    assert np.sum(wanted) > 10
 
 
 def kernel_hz(s_ms: np.ndarray) -> np.ndarray:

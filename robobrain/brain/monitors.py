@@ -184,7 +184,8 @@ class Readout:
         """Take the counts of an exchange and return each channel's value at its end, shape ``[channels]``."""
         if exchange_ms != self._exchange_ms:
             self._set_exchange(exchange_ms)
-        self._trace = self._trace * self._kept + counts * self._gained
+        self._trace *= self._kept
+        self._trace += counts * self._gained
         return self._values()
 
     def _set_exchange(self, exchange_ms: float) -> None:
@@ -196,7 +197,8 @@ class Readout:
         self._exchange_ms = exchange_ms
 
     def _values(self) -> Floats:
-        values: Floats = (self._trace * self._factor).sum(axis=0)
+        weighted = self._trace * self._factor
+        values: Floats = weighted[0] + weighted[1]
         return values
 
 

@@ -1,32 +1,21 @@
-"""The counting neurons behind the output ports."""
+"""From counted spikes to the values of the output ports."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from robobrain.brain.counters import Counters
 from robobrain.brain.monitors import DirectOutputMonitor, Readout, SpikeTimesDecoder
-from robobrain.brain.nodes import Floats, Nodes
+from robobrain.brain.nodes import Floats
 from robobrain.brain.selectors import NodeIds, Selector, select
 from robobrain.brain.site import Site
 
-COUNTER = {
-    "tau_m": 1e18,
-    "V_th": math.inf,
-    "E_L": 0.0,
-    "V_m": 0.0,
-    "V_reset": -1.0,
-    "I_e": 0.0,
-}
-"""An ``iaf_psc_delta`` whose V_m counts spikes: it never fires, and ``exp(-h / tau_m)`` is 1.0 in doubles."""
-
 
 class Outputs:
-    """One counting neuron per channel, and the filters that turn counts into values.
+    """Counts of the spikes of each channel, and the filters that turn counts into values.
 
     Attributes:
         counted: Spikes that each channel has counted since the network was built, up to the last reading.
@@ -41,10 +30,7 @@ class Outputs:
         self._readout = Readout([monitor.decoder for monitor, _ in channels], [len(ids) for ids in cells])
         self._mixing = _mixing(counting)
         self.size = sum(len(monitor.values) for monitor in counting)
-        counters: Any = site.nest.Create("iaf_psc_delta", len(channels), COUNTER) if channels else None
-        for index, ids in enumerate(cells):
-            site.tap(ids, counters[index])
-        self._nodes = Nodes(counters, low_level=site.low_level) if channels else None
+        self._counters = Counters(site, cells) if cells else None
 
     def read(self, exchange_ms: float) -> NDArray[np.float32]:
         """Return the values at the end of an exchange."""
@@ -62,8 +48,10 @@ class Outputs:
         return (values if self._mixing is None else self._mixing @ values).astype(np.float32)
 
     def _new_counts(self) -> Floats:
-        counted = self._nodes.get("V_m") if self._nodes is not None else self.counted
-        new, self.counted = counted - self.counted, counted
+        if self._counters is None:
+            return self.counted
+        new = self._counters.new()
+        self.counted = self.counted + new
         return new
 
 

@@ -82,9 +82,9 @@ class Site:
         """Let a multimeter record all of the neurons."""
         self.connect(meter, ids, weight=1.0, delay_ms=self.min_delay_ms)
 
-    def tap(self, ids: NodeIds, recorder: Any) -> None:
+    def tap(self, ids: NodeIds, recorder: Any, *, weight: float = 1.0) -> None:
         """Let the spikes of all of the neurons reach a recorder or counter."""
-        synapse = {"weight": 1.0, "delay": self.min_delay_ms}
+        synapse = {"weight": weight, "delay": self.min_delay_ms}
         self.nest.Connect(self.nest.NodeCollection(ids), recorder, "all_to_all", synapse)
 
 

@@ -132,7 +132,7 @@ class LocalBrain:
             SnapshotFault: There is no room for another copy of the brain; the running episode goes on.
             BrainFault: The brain was lost.
         """
-        request = self._request(reset=pb.Reset(seed=exact_seed(seed)))
+        request = self._numbered(pb.Request(reset=pb.Reset(seed=exact_seed(seed))))
         try:
             return self._begin(request)
         except ConfigurationError:
@@ -151,7 +151,7 @@ class LocalBrain:
             BrainFault: The brain or its episode was lost.
         """
         self._check_running("snapshot()")
-        answer = self._about_snapshots(self._request(snapshot=pb.Snapshot()))
+        answer = self._about_snapshots(self._numbered(pb.Request(snapshot=pb.Snapshot())))
         if answer.evicted:
             _LOGGER.warning("snapshot %d took the place of %s", answer.taken, list(answer.evicted))
         return int(answer.taken)
@@ -175,7 +175,7 @@ class LocalBrain:
         number = None if seed is None else exact_seed(seed)
         self.description.check_places(silence)
         restore = pb.Restore(snapshot=_exact_id(snapshot), seed=number, silence=silence)
-        return self._begin(self._request(restore=restore))
+        return self._begin(self._numbered(pb.Request(restore=restore)))
 
     def drop(self, snapshot: int) -> None:
         """Forget a kept instant and free its memory.
@@ -184,7 +184,8 @@ class LocalBrain:
             ConfigurationError: There is no such instant.
             BrainFault: The brain was lost.
         """
-        self._about_snapshots(self._request(drop=pb.Drop(snapshot=_exact_id(snapshot))))
+        drop = pb.Drop(snapshot=_exact_id(snapshot))
+        self._about_snapshots(self._numbered(pb.Request(drop=drop)))
 
     def snapshots(self) -> tuple[SnapshotInfo, ...]:
         """Return the kept instants, in the order of their numbers, and the memory that each takes now.
@@ -192,7 +193,7 @@ class LocalBrain:
         Raises:
             BrainFault: The brain was lost.
         """
-        answer = self._about_snapshots(self._request(list_snapshots=pb.ListSnapshots()))
+        answer = self._about_snapshots(self._numbered(pb.Request(list_snapshots=pb.ListSnapshots())))
         return tuple(decode_snapshot(held) for held in answer.held)
 
     def step(self, inputs: ArrayLike) -> Readings:
@@ -210,7 +211,7 @@ class LocalBrain:
         packed = exact_inputs(inputs, self._input_size).tobytes()
         seq = self._seq + 1
         message = pb.Step(seq=seq, t_ms=self._seq * self.description.exchange_ms, inputs=packed)
-        reply = self._exchange(self._request(step=message), self._step_timeout_s)
+        reply = self._exchange(self._numbered(pb.Request(step=message)), self._step_timeout_s)
         self._seq = seq
         return self._readings(reply, seq, started)
 
@@ -231,7 +232,7 @@ class LocalBrain:
         """
         self._check_open()
         self._reset_id = None
-        request = self._request(configure=pb.Configure(devices=devices))
+        request = self._numbered(pb.Request(configure=pb.Configure(devices=devices)))
         reply = self._exchange(request, self._step_timeout_s)
         if not reply.HasField("description"):
             raise self._lost(ProtocolError("the answer to Configure is no Description"))
@@ -256,7 +257,7 @@ class LocalBrain:
         """
         started = time.perf_counter()
         self._check_running("collect()")
-        reply = self._exchange(self._request(collect=pb.Collect()), self._step_timeout_s)
+        reply = self._exchange(self._numbered(pb.Request(collect=pb.Collect())), self._step_timeout_s)
         return self._readings(reply, self._seq, started)
 
     def close(self) -> None:
@@ -279,7 +280,7 @@ class LocalBrain:
         self._input_size, self._output_size = description.input_size, description.output_size
 
     def _describe(self, timeout_s: float) -> Description:
-        request = self._request(describe=pb.Describe(protocol_version=PROTOCOL_VERSION))
+        request = self._numbered(pb.Request(describe=pb.Describe(protocol_version=PROTOCOL_VERSION)))
         reply = self._exchange(request, timeout_s)
         if not reply.HasField("description"):
             raise self._lost(ProtocolError("the answer to Describe is no Description"))
@@ -305,33 +306,11 @@ class LocalBrain:
             raise self._lost(ProtocolError("the answer about snapshots is another message"))
         return reply.snapshots
 
-    def _request(
-        self,
-        *,
-        describe: pb.Describe | None = None,
-        reset: pb.Reset | None = None,
-        step: pb.Step | None = None,
-        collect: pb.Collect | None = None,
-        configure: pb.Configure | None = None,
-        snapshot: pb.Snapshot | None = None,
-        restore: pb.Restore | None = None,
-        drop: pb.Drop | None = None,
-        list_snapshots: pb.ListSnapshots | None = None,
-    ) -> pb.Request:
+    def _numbered(self, request: pb.Request) -> pb.Request:
         self._check_open()
         self._id += 1
-        return pb.Request(
-            id=self._id,
-            describe=describe,
-            reset=reset,
-            step=step,
-            collect=collect,
-            configure=configure,
-            snapshot=snapshot,
-            restore=restore,
-            drop=drop,
-            list_snapshots=list_snapshots,
-        )
+        request.id = self._id
+        return request
 
     def _check_running(self, call: str) -> None:
         self._check_open()
