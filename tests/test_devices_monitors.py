@@ -198,8 +198,8 @@ def test_a_reading_is_one_call_to_nest_and_no_recorder_whatever_the_history(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     calls: list[str] = []
-    plain_get = Nodes.get
-    monkeypatch.setattr(Nodes, "get", lambda self, key: (calls.append(key), plain_get(self, key))[1])
+    plain_values = Nodes.values
+    monkeypatch.setattr(Nodes, "values", lambda self, key: (calls.append(key), plain_values(self, key))[1])
     fresh_kernel()
     cells = poisson_population("PT", 40, 100.0)
     panel = build([cells], [], [monitor(RateDecoder(), f"out{k}") for k in range(20)])

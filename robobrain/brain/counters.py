@@ -53,7 +53,7 @@ class Counters:
 
     def new(self) -> Floats:
         """Return the spikes of each group since the last call, shape ``[groups]``."""
-        sums = [int(value) for value in self._nodes.get("V_m")]
+        sums = [int(value) for value in self._nodes.values("V_m")]
         counts: list[int] = []
         mask, bits, last = (1 << self._bits) - 1, self._bits, self._digits - 1
         for now, before in zip(sums, self._sums, strict=True):

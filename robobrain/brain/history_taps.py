@@ -78,17 +78,17 @@ class SpikeTimesTap:
 
     def __init__(self, site: Site, monitor: DirectOutputMonitor, t0_ms: float) -> None:
         self._name, self._t0_ms = monitor.name, t0_ms
-        self._device = site.nest.Create("spike_recorder")
-        self._node = Nodes(self._device, low_level=site.low_level)
+        device = site.nest.Create("spike_recorder")
+        self._node = Nodes(device, low_level=site.low_level)
         ids = pooled([selector for pool in monitor.channels.values() for selector in pool], site)
-        site.tap(ids, self._device)
+        site.tap(ids, device)
 
     def take(self) -> SampleChunk:
         """Return times, ascending, and node ids."""
         events = self._node.events()
         t_ms = np.asarray(events["times"], dtype=np.float64) - self._t0_ms
         sender = np.asarray(events["senders"], dtype=np.float64)
-        self._device.n_events = 0
+        self._node.clear()
         order = np.lexsort((sender, t_ms))
         return SampleChunk(monitor=self._name, t_ms=t_ms[order], values=sender[order, np.newaxis])
 
@@ -137,9 +137,9 @@ class _Meter:
         self._column = np.zeros(int(ids[-1]) - self._first_id + 1, dtype=np.intp)
         self._column[ids - self._first_id] = np.arange(len(ids))
         settings: dict[str, Any] = {"record_from": list(quantities), "interval": interval_ms}
-        self._device = site.nest.Create("multimeter", params=settings)
-        self._node = Nodes(self._device, low_level=site.low_level)
-        site.listen(self._device, ids)
+        device = site.nest.Create("multimeter", params=settings)
+        self._node = Nodes(device, low_level=site.low_level)
+        site.listen(device, ids)
 
     def take(self) -> tuple[Floats, Floats]:
         """Return times [samples] and values [quantities, samples, neurons], neurons ascending by id."""
@@ -152,7 +152,7 @@ class _Meter:
             for index, name in enumerate(self._quantities):
                 samples[index, row, column] = events[name]
             t_ms = t_ms.min() + self._interval_ms * np.arange(samples.shape[1])
-        self._device.n_events = 0
+        self._node.clear()
         return t_ms - self._t0_ms, samples
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from importlib import import_module
 from types import ModuleType
 from typing import Any
@@ -22,7 +23,7 @@ class Nodes:
 
     def __init__(self, nodes: Any, *, low_level: bool = True) -> None:
         """Wrap a NodeCollection of any node models; ``low_level=False`` forces the public calls."""
-        self._nodes = nodes
+        self._nodes, self._datum = nodes, nodes._datum
         api = _private_api() if low_level else None
         self._set = getattr(api, "llapi_set_nc_status", None)
         self._get = getattr(api, "llapi_get_nc_status", None)
@@ -30,20 +31,28 @@ class Nodes:
     def set(self, parameters: list[dict[str, Any]]) -> None:
         """Set one dictionary of parameters per node."""
         if self._set is not None:
-            self._set(self._nodes._datum, parameters)
+            self._set(self._datum, parameters)
         else:
             self._nodes.set(parameters)
 
     def events(self) -> dict[str, Any]:
         """Return what one recorder has recorded: arrays by name."""
-        found = self._nodes.events if self._get is None else self._get(self._nodes._datum, "events")
+        found = self._nodes.events if self._get is None else self._get(self._datum, "events")
         events: dict[str, Any] = found[0] if isinstance(found, tuple) else found
         return events
 
+    def clear(self) -> None:
+        """Forget what one recorder has recorded; NEST refuses that between ``Prepare`` and ``Cleanup``."""
+        self.set([{"n_events": 0}])
+
     def get(self, key: str) -> Floats:
         """Return a parameter of all nodes, shape ``[nodes]``."""
-        values = self._nodes.get(key) if self._get is None else self._get(self._nodes._datum, key)
-        return np.atleast_1d(np.asarray(values, dtype=float))
+        return np.asarray(self.values(key), dtype=float)
+
+    def values(self, key: str) -> Sequence[float]:
+        """Return a parameter of all nodes as plain numbers."""
+        values = self._nodes.get(key) if self._get is None else self._get(self._datum, key)
+        return values if isinstance(values, tuple) else (values,)  # a lone node's comes bare
 
 
 def _private_api() -> ModuleType | None:

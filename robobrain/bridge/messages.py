@@ -287,9 +287,18 @@ def exact_inputs(values: object, size: int) -> NDArray[np.float32]:
             vector = np.asarray(values, dtype="<f4")
     except (TypeError, ValueError) as error:
         raise ConfigurationError(f"inputs must be numbers: {error}") from None
+    check_inputs(vector, size)
+    return vector
+
+
+def check_inputs(vector: NDArray[np.float32], size: int) -> None:
+    """Refuse inputs that the brain can't use.
+
+    Raises:
+        ConfigurationError: The shape is not ``(size,)``, or a value is not finite.
+    """
     if vector.shape != (size,):
         raise ConfigurationError(f"inputs have shape {vector.shape}, the brain expects ({size},)")
     if not np.isfinite(vector).all():
         channel = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise ConfigurationError(f"input channel {channel} is {vector[channel]}; every input must be finite")
-    return vector

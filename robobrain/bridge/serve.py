@@ -19,7 +19,7 @@ from robobrain.bridge.codec import (
     parse,
     unpack_float32,
 )
-from robobrain.bridge.messages import Description, Readings, Samples, Spikes, exact_inputs
+from robobrain.bridge.messages import Description, Readings, Samples, Spikes, check_inputs
 from robobrain.bridge.pipe import Pipe, PipeClosed
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ConfigurationError, ProtocolError
@@ -243,7 +243,8 @@ class Steps:
             raise ProtocolError(
                 f"step {step.seq} begins at {step.t_ms} ms, the brain is at {self.last.t_ms} ms"
             )
-        inputs = exact_inputs(unpack_float32(step.inputs), self._input_size)
+        inputs = unpack_float32(step.inputs)
+        check_inputs(inputs, self._input_size)
         readings = self.model.exchange(inputs)
         if self.check is not None:
             self.check(step.inputs)

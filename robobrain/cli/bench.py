@@ -92,7 +92,10 @@ def exchange(
         "tiny",
         "small",
     ],
-    exchanges: Annotated[int, typer.Option(min=10, help="Exchanges to measure.")] = 500,
+    exchanges: Annotated[int, typer.Option(min=10, help="Exchanges of an episode.")] = 100,
+    rounds: Annotated[
+        int, typer.Option(min=1, help="Episodes with the devices, each after one without.")
+    ] = 5,
     sources: Annotated[int, typer.Option(min=0, help="Number of sources.")] = 16,
     monitors: Annotated[int, typer.Option(min=0, help="Number of monitors.")] = 20,
     mixed: Annotated[
@@ -105,7 +108,7 @@ def exchange(
 
     kinds = " of all kinds" if mixed else ""
     table = Table(
-        title=f"one exchange: {sources} sources, {monitors} monitors{kinds}, {exchanges} exchanges; ms",
+        title=f"{rounds} x {exchanges} exchanges: {sources} sources, {monitors} monitors{kinds}; ms",
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
@@ -117,6 +120,7 @@ def exchange(
             cost = measure_exchange(
                 size,
                 exchanges=exchanges,
+                rounds=rounds,
                 sources=sources,
                 monitors=monitors,
                 mixed=mixed,
@@ -136,8 +140,8 @@ def exchange(
     console.print(table)
     console.print(
         "Run: NEST's own. added: all but Run, median and 99 %. devices: mean of the whole exchange less that "
-        "of the same brain without devices; CPU: the same in CPU time. growth: added in the last tenth over "
-        "the first."
+        "of the same brain without devices in the episode before; CPU: the same in CPU time. growth: added "
+        "in the last tenth of an episode over the first."
     )
 
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 WARM_UP_MS = 500.0
 """Model time that is left out: a forked brain first copies the memory that it writes to."""
 SOURCES, MONITORS = 16, 20
+PHASES = ("run_ms", "encode_ms", "decode_ms", "wire_ms")
 
 BuildListener = Callable[[str, float], None]
 
@@ -65,10 +66,12 @@ class ExchangeCost:
         wire_ms: Everything else.
         added_ms: All but the Run.
         added_p99_ms: The same at 99 %.
-        devices_ms: The median whole exchange less that of the same brain without any device.
-        devices_cpu_ms: Computing time that the devices add to an exchange, in the brain's process; it hardly
-            depends on what else the machine does.
-        growth: ``added`` in the last tenth of the exchanges over that in the first tenth.
+        devices_ms: The mean whole exchange less that of the same brain without any device, both measured
+            in turn; the median of the differences.
+        devices_cpu_ms: The same for the computing time of the brain's process, which depends less on what
+            else the machine does.
+        growth: ``added`` in the last tenth of an episode's exchanges over that in the first tenth; the median
+            of the episodes.
     """
 
     neurons: int
@@ -115,6 +118,7 @@ def measure_exchange(
     brain: str,
     *,
     exchanges: int,
+    rounds: int = 5,
     sources: int = SOURCES,
     monitors: int = MONITORS,
     mixed: bool = False,
@@ -125,7 +129,8 @@ def measure_exchange(
 
     Args:
         brain: Size of the brain.
-        exchanges: Exchanges to measure, after as many without devices.
+        exchanges: Exchanges of an episode.
+        rounds: Episodes with the devices, each after one without: shared machines change their pace.
         sources: Number of sources.
         monitors: Number of monitors.
         mixed: Take sources and monitors of all kinds in turn, instead of rates alone.
@@ -141,21 +146,23 @@ def measure_exchange(
         bare = Path(folder) / "bare.yaml"
         bare.write_text("inputs: []\noutputs: []\n", encoding="utf-8")
         with local_brain(brain, threads=threads, interfaces=bare, on_progress=on_build) as link:
-            without, without_cpu_ms = _times(link, exchanges)
-            link.configure(to_text(devices))
-            times, cpu_ms = _times(link, exchanges)
+            pairs: list[tuple[_Stretch, _Stretch]] = []
+            for _ in range(rounds):
+                link.configure("")
+                without = _stretch(link, exchanges)
+                link.configure(to_text(devices))
+                pairs.append((without, _stretch(link, exchanges)))
             neurons = link.description.neurons
-    added = times["encode_ms"] + times["decode_ms"] + times["wire_ms"]
-    whole, bare_whole = added + times["run_ms"], sum(without.values())
-    tenth = max(1, exchanges // 10)
+    times = {name: np.concatenate([with_.times[name] for _, with_ in pairs]) for name in PHASES}
+    added = np.concatenate([with_.added_ms for _, with_ in pairs])
     return ExchangeCost(
         neurons=neurons,
         **{name: float(np.median(values)) for name, values in times.items()},
         added_ms=float(np.median(added)),
         added_p99_ms=float(np.percentile(added, 99)),
-        devices_ms=float(np.median(whole) - np.median(bare_whole)),
-        devices_cpu_ms=(cpu_ms - without_cpu_ms) / exchanges,
-        growth=float(np.median(added[-tenth:]) / np.median(added[:tenth])),
+        devices_ms=statistics.median(with_.mean_ms - without.mean_ms for without, with_ in pairs),
+        devices_cpu_ms=statistics.median(with_.mean_cpu_ms - without.mean_cpu_ms for without, with_ in pairs),
+        growth=statistics.median(with_.growth for _, with_ in pairs),
     )
 
 
@@ -209,8 +216,32 @@ def measure_resets(
         )
 
 
-def _times(link: LocalBrain, exchanges: int) -> tuple[dict[str, FloatArray], float]:
-    """Return the times of exchanges with new random inputs in each, and the CPU time of all of them."""
+@dataclass(frozen=True, kw_only=True)
+class _Stretch:
+    """Times of successive exchanges by phase, and their mean CPU time in the brain's process."""
+
+    times: dict[str, FloatArray]
+    mean_cpu_ms: float
+
+    @property
+    def mean_ms(self) -> float:
+        """Mean time of a whole exchange."""
+        return float(np.mean(np.sum(list(self.times.values()), axis=0)))
+
+    @property
+    def growth(self) -> float:
+        """All but the Run in the last tenth of the exchanges over that in the first tenth."""
+        added, tenth = self.added_ms, max(1, len(self.added_ms) // 10)
+        return float(np.median(added[-tenth:]) / np.median(added[:tenth]))
+
+    @property
+    def added_ms(self) -> FloatArray:
+        """All but the Run, for each exchange."""
+        return self.times["encode_ms"] + self.times["decode_ms"] + self.times["wire_ms"]
+
+
+def _stretch(link: LocalBrain, exchanges: int) -> _Stretch:
+    """Begin an episode and measure exchanges with new random inputs in each."""
     link.reset(1)
     rng = generator(1, "benchmark")
     size = link.description.input_size
@@ -218,9 +249,10 @@ def _times(link: LocalBrain, exchanges: int) -> tuple[dict[str, FloatArray], flo
         link.step(rng.random(size, dtype=np.float32))
     before_ms = _cpu_ms(link.kernel_pid)
     times = [link.step(rng.random(size, dtype=np.float32)).times for _ in range(exchanges)]
-    cpu_ms = _cpu_ms(link.kernel_pid) - before_ms
-    names = ("run_ms", "encode_ms", "decode_ms", "wire_ms")
-    return {name: np.array([getattr(time, name) for time in times]) for name in names}, cpu_ms
+    return _Stretch(
+        times={name: np.array([getattr(time, name) for time in times]) for name in PHASES},
+        mean_cpu_ms=(_cpu_ms(link.kernel_pid) - before_ms) / exchanges,
+    )
 
 
 def _cpu_ms(group: int) -> float:
