@@ -43,6 +43,7 @@ def test_every_figure_of_a_session(session_run: recording.Run) -> None:
         "onset.png",
         "spectrum.png",
         "timing.png",
+        "fields.png",
     ]
     for file in files:
         assert file.parent == session_run.path / "figures"

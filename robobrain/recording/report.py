@@ -38,6 +38,11 @@ CAPTIONS = {
         "Power of each region's mean rate, the whole session, trials included. Dotted: as many independent "
         "Poisson neurons of the same rate.",
     ),
+    "fields": (
+        "Fields and potentials",
+        "What monitors sampled: the last two seconds of the first neurons or groups, and the power spectrum "
+        "of the whole record with its peak.",
+    ),
     "muscles": ("Muscles", "From cortical stimulation to activation of the eight muscles around the cue."),
     "paths": ("Paths", "Joystick and paw in the plane, from cue to end of each trial."),
     "blocks": (
