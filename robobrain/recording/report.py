@@ -31,7 +31,8 @@ CAPTIONS = {
     "onset": (
         "Movement onset",
         "Peri-event histograms per region in bins of 20 ms, aligned on the crossing of the start line: each "
-        "trial (brightest: the region's 99th percentile), and mean with standard error over trials.",
+        "trial (dark to bright: 0 to the rate above the panel, its 99th percentile), and mean with standard "
+        "error over trials.",
     ),
     "spectrum": (
         "Spectrum",

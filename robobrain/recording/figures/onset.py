@@ -79,6 +79,7 @@ def _draw_trials(axes: Axes, rates: npt.NDArray[np.float64], edges: FloatArray) 
         rates, aspect="auto", interpolation="nearest", cmap="cividis", vmin=0, vmax=top, extent=extent
     )
     axes.axvline(0, color="white", lw=0.7)
+    axes.text(1.0, 1.02, f"0 to {top:.2g} Hz", transform=axes.transAxes, ha="right", va="bottom", fontsize=6)
     axes.locator_params(axis="y", nbins=3, integer=True)
 
 
