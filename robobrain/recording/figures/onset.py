@@ -63,7 +63,7 @@ def aligned_rates(
 ) -> npt.NDArray[np.float64]:
     """Return mean rates per neuron in Hz [moments, regions, bins]; NaN where the record doesn't reach."""
     neurons = np.array([sum(p.size for p in members) for members in regions])[:, np.newaxis]
-    first, last = run.span_ms
+    first, last = data.spike_span_ms(run)
     rates = np.empty((len(moments_ms), len(regions), len(edges_ms) - 1))
     for trial, moment in enumerate(moments_ms):
         edges = moment + edges_ms

@@ -71,7 +71,7 @@ def region_spectra(
     Welch's method on the mean rate per neuron in bins of 1 ms: Hann windows of `WINDOW_MS` that overlap by a
     half, their means taken off.
     """
-    first, last = run.span_ms
+    first, last = data.spike_span_ms(run)
     neurons = np.array([sum(p.size for p in members) for members in regions])[:, np.newaxis]
     taper = np.hanning(WINDOW_MS + 1)[:-1]
     scale = 2.0 / (1e3 * (taper**2).sum())
