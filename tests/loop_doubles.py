@@ -80,6 +80,9 @@ class RelayBrain:
     def collect(self) -> Spikes | None:
         return None
 
+    def collect_all(self) -> Readings:
+        return Readings(outputs=np.zeros(0, dtype=np.float32), spikes=self.collect())
+
     def close(self) -> None:
         self.closed = True
 

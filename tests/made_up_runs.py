@@ -100,7 +100,9 @@ def make_run(
         "command": ["robobrain", "run"],
         "brain": {"size": "tiny", "exchange_ms": 10.0,
                   "neurons": populations[-1]["first_id"] + populations[-1]["size"] - 1,
-                  "populations": populations},
+                  "populations": populations,
+                  "histories": [{"name": "V_m_M1_L5B_PT", "unit": "mV", "columns": ["700", "703"],
+                                 "interval_ms": 1.0, "description": ""}]},
         "protocol": "pull",
         "task": {"name": "made up", "zones": ZONES, "force_field": {"onset_mm": 4.0}},
     }  # fmt: skip
@@ -121,6 +123,8 @@ def make_run(
     writer.declare("paw_mm", "mm", ("lateral", "pull", "vertical"))
     writer.append("paw_mm", t, np.column_stack([0.8 * lateral + 0.2, 0.9 * joystick[:, 1], 0.2 * pulse]))
     record_exchanges(writer, t[::10], pulse[::10], force[::10], rng)
+    writer.declare("V_m_M1_L5B_PT", "mV", ("700", "703"))
+    writer.append("V_m_M1_L5B_PT", t[1:], rng.normal(-62.0, 3.0, (len(t) - 1, 2)))
     record_spikes(writer, populations, pulse, rng)
     for record in records:
         writer.event(record["cue_ms"], "cue")

@@ -1,20 +1,23 @@
 from __future__ import annotations
 
 import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from loop_doubles import RelayBrain
+from loop_doubles import RelayBrain, description, port
 
 from robobrain import Loop
 from robobrain.body import Forelimb
+from robobrain.bridge.messages import History, Readings, Samples
 from robobrain.errors import BrainFault, ConfigurationError
 from robobrain.recording import create
 from robobrain.recording import open as open_run
 from robobrain.tasks.joystick import JoystickTask, SessionSummary, load_protocol, load_task, run_session
 from robobrain.tasks.joystick.loop import Frame
+from robobrain.tasks.joystick.streams import streams
 
 NONE, PULL = load_protocol("none"), load_protocol("pull")
 
@@ -141,3 +144,45 @@ def test_a_lost_brain_fails_the_run_and_keeps_what_was_recorded(tmp_path: Path) 
 def test_a_session_needs_a_trial() -> None:
     with pytest.raises(ConfigurationError, match="at least one trial"):
         run_session(loop_of(), PULL, trials=0, seed=1)
+
+
+class SampledBrain(RelayBrain):
+    """A relay whose monitors hand out potentials every fifth exchange, and the rest when it is asked."""
+
+    def __init__(self, **changes: Any) -> None:
+        potentials = History(name="cells", unit="mV", columns=("1", "4"), interval_ms=10.0)
+        super().__init__(histories=(potentials,), **changes)
+        self._handed = 0
+
+    def step(self, inputs: Any) -> Readings:
+        readings = super().step(inputs)
+        return replace(readings, samples=self._samples()) if self._seq % 5 == 0 else readings
+
+    def collect_all(self) -> Readings:
+        return replace(super().collect_all(), samples=self._samples())
+
+    def _samples(self) -> tuple[Samples, ...]:
+        t_ms = 10.0 * np.arange(self._handed + 1, self._seq + 1)
+        self._handed = self._seq
+        return (Samples(monitor="cells", t_ms=t_ms, values=np.stack([-t_ms, t_ms / 3], axis=1)),)
+
+
+def test_what_monitors_sample_is_recorded_to_the_last_exchange(tmp_path: Path) -> None:
+    summary = run_session(
+        loop_of(SampledBrain()), PULL, trials=1, seed=1, writer=create(tmp_path / "run", {})
+    )
+    run = open_run(tmp_path / "run")
+    assert (run.streams["cells"].unit, run.streams["cells"].columns) == ("mV", ("1", "4"))
+    t_ms, values = run.array("cells")
+    assert np.array_equal(t_ms, np.arange(10.0, summary.model_ms + 1.0, 10.0))
+    assert np.array_equal(values, np.stack([-t_ms, t_ms / 3], axis=1))
+
+
+@pytest.mark.parametrize("kind", ["histories", "outputs"])
+def test_a_monitor_can_not_take_the_name_of_a_stream(kind: str) -> None:
+    taken = {
+        "histories": (History(name="paw_mm", unit="mV", columns=("1",)),),
+        "outputs": (*description().outputs, port("paw_mm", ("a",), "1", 1.0)),
+    }
+    with pytest.raises(ConfigurationError, match="records paw_mm already; rename the monitor"):
+        streams(description(**{kind: taken[kind]}))

@@ -15,6 +15,8 @@ import pytest
 
 from robobrain import recording
 from robobrain.errors import RecordingError
+from robobrain.recording.layout import LOCK
+from robobrain.recording.writer import RESERVE_BYTES
 
 WRITER = """
 import sys
@@ -116,6 +118,12 @@ def test_full_disk_stops_the_run_and_keeps_what_was_committed(tmp_path: Path) ->
     assert 1 <= run.commits == told["committed"] < 100
     np.testing.assert_array_equal(run.array("noise")[0], np.arange(1000.0 * run.commits))
     assert recording.check(path) == []
+
+
+def test_a_run_holds_room_for_its_end(tmp_path: Path) -> None:
+    with recording.create(tmp_path / "run", {}) as writer:
+        assert (writer.path / LOCK).stat().st_blocks * 512 >= RESERVE_BYTES
+    assert not (tmp_path / "run" / LOCK).exists()
 
 
 def test_lost_directory_is_reported(tmp_path: Path) -> None:

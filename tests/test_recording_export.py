@@ -68,6 +68,12 @@ def test_nwb_holds_the_signals_with_their_units(run: recording.Run, nwb_file: Pa
         rates = nwb.processing["ecephys"]["region_rate_hz"]
         assert (rates.unit, rates.rate) == ("hertz", 100.0)
         np.testing.assert_array_equal(rates.data[:], run.array("region_rate_hz")[1])
+        potentials = nwb.processing["ecephys"]["V_m_M1_L5B_PT"]
+        assert (potentials.unit, potentials.conversion, potentials.rate) == ("volts", 1e-3, 1000.0)
+        t_ms, values = run.array("V_m_M1_L5B_PT")
+        assert potentials.starting_time == t_ms[0] / 1e3
+        np.testing.assert_array_equal(potentials.data[:], values)
+        assert "700, 703" in potentials.description
         assert set(nwb.stimulus) == {"stimulation", "lateral_force_mN"}
         assert nwb.subject.species == "Mus musculus"
         assert "no animal" in nwb.subject.description

@@ -43,6 +43,7 @@ def test_every_figure_of_a_session(session_run: recording.Run) -> None:
         "onset.png",
         "spectrum.png",
         "timing.png",
+        "fields.png",
     ]
     for file in files:
         assert file.parent == session_run.path / "figures"
@@ -91,6 +92,18 @@ def test_raster_shows_a_fair_share_and_repeats_itself(session_run: recording.Run
         assert len(set(ids)) == len(ids)
         shown = [sum(p.first_id <= i < p.first_id + p.size for i in ids) for p in members]
         assert max(shown) - min(shown) <= 1 or min(shown) == min(p.size for p in members)
+
+
+def test_rates_of_a_run_that_broke_off_end_with_its_spikes(tmp_path: Path) -> None:
+    from robobrain.recording.figures.data import rate_edges
+
+    for status, end_ms in (("complete", 1000.0), ("failed", 650.0)):
+        writer = recording.create(tmp_path / status, {})
+        writer.declare("x", "1", ("x",))
+        writer.append("x", np.arange(1001.0), np.arange(1001.0))
+        writer.spikes([10.0, 612.0], [1, 2])
+        writer.close(status)
+        assert rate_edges(recording.open(writer.path), 50.0, 100)[-1] == end_ms
 
 
 def test_population_rates_count_every_spike(session_run: recording.Run) -> None:

@@ -83,6 +83,26 @@ class VoltageMonitor(Declared):
         _check_sampling(self.name, self.interval_ms)
 
 
+def parse_voltages(text: str) -> VoltageMonitor:
+    """Return the monitor that ``POPULATION:COUNT`` asks for, named ``V_m_POPULATION``.
+
+    The neurons are evenly spread over the population; their potentials are sampled each millisecond.
+
+    Raises:
+        ConfigurationError: The text is something else.
+    """
+    population, _, count = text.rpartition(":")
+    if not population or not count.isascii() or not count.isdigit():
+        raise ConfigurationError(
+            f"{text!r} does not say whose potentials: give POPULATION:COUNT, e.g. M1_L5B_PT:5"
+        )
+    return VoltageMonitor(
+        name=f"V_m_{population}",
+        targets=(Selector(population=population, count=int(count)),),
+        provenance="chosen on the command line",
+    )
+
+
 def _check_sampling(name: str, interval_ms: float) -> None:
     if not name:
         raise ConfigurationError("a monitor needs a name")

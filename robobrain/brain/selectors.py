@@ -100,9 +100,9 @@ class Tile(Declared):
 class Selector(Declared):
     """Cells of one population, or of every population of a region or of one of its layers.
 
-    At most one of ``fraction`` (evenly spread over the node ids), ``column``, ``tile`` and ``cells`` (numbers
-    of the population's neurons, the first is 0) narrows the choice; with none of them all cells are meant. In
-    a region the same rule picks from each population.
+    At most one of ``fraction`` and ``count`` (evenly spread over the node ids), ``column``, ``tile`` and
+    ``cells`` (numbers of the population's neurons, the first is 0) narrows the choice; with none of them all
+    cells are meant. In a region the same rule picks from each population.
     """
 
     population: str | None = None
@@ -112,12 +112,18 @@ class Selector(Declared):
     tile: Tile | None = None
     layer: str | None = None
     cells: tuple[int, ...] | None = None
+    count: int | None = None
 
     def __post_init__(self) -> None:
         if (self.population is None) == (self.region is None):
             raise ConfigurationError("a selector needs exactly one of population and region")
-        if sum(part is not None for part in (self.fraction, self.column, self.tile, self.cells)) > 1:
-            raise ConfigurationError("a selector takes at most one of fraction, column, tile and cells")
+        narrowing = (self.fraction, self.column, self.tile, self.cells, self.count)
+        if sum(part is not None for part in narrowing) > 1:
+            raise ConfigurationError(
+                "a selector takes at most one of fraction, column, tile, cells and count"
+            )
+        if self.count is not None and self.count < 1:
+            raise ConfigurationError(f"count = {self.count} must be 1 or more")
         if self.layer is not None and self.region is None:
             raise ConfigurationError(f"layer {self.layer!r} needs the region it belongs to")
         if self.cells is not None:
@@ -193,6 +199,12 @@ def _pick(selector: Selector, population: PlacedPopulation) -> NodeIds:
         picked = evenly_spread(population.size, round(selector.fraction * population.size))
     elif selector.cells is not None:
         picked = _pick_cells(selector.cells, population)
+    elif selector.count is not None:
+        if selector.count > population.size:
+            raise ConfigurationError(
+                f"count = {selector.count} is more than the {population.size} cells of {population.name}"
+            )
+        picked = evenly_spread(population.size, selector.count)
     else:
         picked = np.arange(population.size, dtype=np.int64)
     if picked.size == 0:

@@ -90,11 +90,11 @@ class FailoverBrain:
 
     def collect(self) -> Spikes | None:
         """Return the spikes that no step has handed out yet; no time passes in the brain."""
+        return self.collect_all().spikes
 
-        def collected(brain: LocalBrain) -> Readings:
-            return Readings(outputs=np.empty(0, dtype=np.float32), spikes=brain.collect())
-
-        return self._perform(None, collected).spikes
+    def collect_all(self) -> Readings:
+        """Return the last readings with the spikes and samples that no step has handed out yet."""
+        return self._perform(None, lambda brain: brain.collect_all())
 
     def close(self) -> None:
         """End the brain and its spares, and wait until they are gone; may be called again."""
@@ -154,11 +154,7 @@ class FailoverBrain:
         """Repeat the episode on the present brain up to the last answer."""
         self._brain.reset(self._seed)
         for done, (inputs, digest) in enumerate(self._journal, start=1):
-            if inputs is None:
-                spikes = self._brain.collect()
-                readings = Readings(outputs=np.empty(0, dtype=np.float32), spikes=spikes)
-            else:
-                readings = self._brain.step(inputs)
+            readings = self._brain.collect_all() if inputs is None else self._brain.step(inputs)
             if readings_digest(readings) != digest:
                 raise _Differs(f"the replay after the loss differs from call {done} of the episode on")
             if done % 100 == 0:

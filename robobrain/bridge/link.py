@@ -60,6 +60,9 @@ class BrainLink(Protocol):
     def collect(self) -> Spikes | None:
         """Return the spikes that no step has handed out yet; None where they are not recorded."""
 
+    def collect_all(self) -> Readings:
+        """Return the last readings with the spikes and samples that no step has handed out yet."""
+
     def close(self) -> None:
         """End the connection; may be called again."""
 

@@ -167,10 +167,19 @@ class RemoteBrain:
             ConfigurationError: No episode has begun.
             BrainFault: The brain, its episode, or the way to it was lost.
         """
+        return self.collect_all().spikes
+
+    def collect_all(self) -> Readings:
+        """Return the last readings with the spikes and samples that no step has handed out yet.
+
+        Raises:
+            ConfigurationError: No episode has begun.
+            BrainFault: The brain, its episode, or the way to it was lost.
+        """
         started = time.perf_counter()
         self._check_episode("collect()")
         reply = self._exchange(self._request(collect=pb.Collect()))
-        return self._readings(reply, self._seq, started).spikes
+        return self._readings(reply, self._seq, started)
 
     def close(self) -> None:
         """Give the brain back; may be called again."""

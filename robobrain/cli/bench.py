@@ -151,7 +151,7 @@ def recording(
     threads: Annotated[int | None, typer.Option(help="Threads (default: the size's own).")] = None,
     seconds: Annotated[float, typer.Option(min=2, help="Model time to measure.")] = 5.0,
     seed: Annotated[int, typer.Option(min=0, help="Root of all random draws.")] = 1,
-    repeats: Annotated[int, typer.Option(min=1, help="Repeats; of each stretch the fastest counts.")] = 4,
+    repeats: Annotated[int, typer.Option(min=1, help="Pairs of brains to build and compare.")] = 4,
     store: Annotated[
         bool, typer.Option("--store/--no-store", help="Measure the store on its own too.")
     ] = True,
@@ -163,10 +163,15 @@ def recording(
         cost = measure_recording(
             brain, threads=threads, seconds=seconds, seed=seed, repeats=repeats, on_build=progress
         )
-    table = Table(title=f"recording, brain {brain}, {seconds:g} s, {repeats} repeats", show_header=False)
-    table.add_row("added to the loop's wall time", f"{cost.added:+.1%}")
-    table.add_row("added CPU time, writer included", f"{cost.added_cpu:+.1%}")
-    table.add_row("share of the recorder in the loop", f"{cost.in_loop:.1%}")
+    title = f"recording, brain {brain}, {seconds:g} s on each of {repeats} pairs of brains: median (range)"
+    table = Table(title=title, show_header=False)
+    for what, spread in {
+        "added to the loop's wall time": cost.added,
+        "added CPU time, kernel and writer included": cost.added_cpu,
+        "share of the recorder in the loop": cost.in_loop,
+        "CPU time of the writer over the loop's wall time": cost.writer,
+    }.items():
+        table.add_row(what, f"{spread.median:+.1%} ({spread.least:+.1%} to {spread.most:+.1%})")
     table.add_row("waited for the disk", f"{cost.backpressure_ms:.1f} ms")
     table.add_row("spikes per second of model time", f"{cost.spikes_per_s:,.0f}")
     table.add_row("store per hour of model time", f"{cost.bytes_per_hour / 1e9:.2f} GB")

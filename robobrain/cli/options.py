@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from robobrain.brain.alterations import Alterations
+from robobrain.brain.devices import NO_DEVICES, Devices, joined
 from robobrain.errors import ConfigurationError
 
 Size = Annotated[
@@ -27,6 +28,18 @@ Silence = Annotated[
 Disconnect = Annotated[
     list[str] | None, typer.Option("--disconnect", help="PRE:POST, build no synapse from PRE to POST.")
 ]
+DeviceFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--devices", help="YAML file of sources and monitors beside the wiring; monitors are recorded."
+    ),
+]
+RecordVoltage = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--record-voltage", help="POPULATION:COUNT, record membrane potentials of so many. Can be repeated."
+    ),
+]
 Shuffle = Annotated[bool, typer.Option("--shuffle", help="Permute sources: degrees stay, topography goes.")]
 
 
@@ -40,6 +53,22 @@ def alterations(
         disconnect=tuple(disconnect or ()),
         shuffle=shuffle,
     )
+
+
+def chosen_devices(file: Path | None, voltages: list[str] | None) -> Devices:
+    """Return the devices that the options of a command ask for.
+
+    Raises:
+        ConfigurationError: The file or an option can't be used; names the entry.
+    """
+    from robobrain.brain.histories import parse_voltages  # noqa: PLC0415
+    from robobrain.brain.interfaces import load_devices  # noqa: PLC0415
+
+    devices = NO_DEVICES if file is None else load_devices(file)
+    if not voltages:
+        return devices
+    chosen = Devices(voltages=tuple(map(parse_voltages, voltages)), history_ms=devices.history_ms)
+    return joined(devices, chosen)
 
 
 def brain_name(size: str, folder: Path | None, scale: float | None) -> str:

@@ -15,7 +15,16 @@ from rich.table import Table
 from rich.text import Text
 
 from robobrain.cli.console import console, errors
-from robobrain.cli.options import Disconnect, Lesion, Shuffle, Silence, alterations
+from robobrain.cli.options import (
+    DeviceFile,
+    Disconnect,
+    Lesion,
+    RecordVoltage,
+    Shuffle,
+    Silence,
+    alterations,
+    chosen_devices,
+)
 from robobrain.tasks.joystick.loop import Frame
 from robobrain.tasks.joystick.replay import Journal
 from robobrain.tasks.joystick.runner import RunPlan, RunResult, run_plan
@@ -63,6 +72,8 @@ def run(
     silence: Silence = None,
     disconnect: Disconnect = None,
     shuffle: Shuffle = False,
+    devices: DeviceFile = None,
+    record_voltage: RecordVoltage = None,
     spares: Annotated[int, typer.Option(min=0, help="Brains kept ready to take over from a lost one.")] = 0,
     on_fault: Annotated[
         str | None,
@@ -104,6 +115,7 @@ def run(
         connect=connect,
         credentials=credentials,
         alterations=alterations(lesion, silence, disconnect, shuffle),
+        devices=chosen_devices(devices, record_voltage),
         command=command,
         spares=spares,
         on_fault=on_fault or ("failover" if spares else "suspend"),

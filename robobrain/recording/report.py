@@ -31,12 +31,18 @@ CAPTIONS = {
     "onset": (
         "Movement onset",
         "Peri-event histograms per region in bins of 20 ms, aligned on the crossing of the start line: each "
-        "trial (brightest: the region's 99th percentile), and mean with standard error over trials.",
+        "trial (dark to bright: 0 to the rate above the panel, its 99th percentile), and mean with standard "
+        "error over trials.",
     ),
     "spectrum": (
         "Spectrum",
         "Power of each region's mean rate, the whole session, trials included. Dotted: as many independent "
         "Poisson neurons of the same rate.",
+    ),
+    "fields": (
+        "Fields and potentials",
+        "What monitors sampled: the last two seconds of the first neurons or groups, and the power spectrum "
+        "of the whole record with its peak.",
     ),
     "muscles": ("Muscles", "From cortical stimulation to activation of the eight muscles around the cue."),
     "paths": ("Paths", "Joystick and paw in the plane, from cue to end of each trial."),

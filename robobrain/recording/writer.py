@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import dataclasses
 import fcntl
@@ -25,6 +26,9 @@ from robobrain.recording.reader import open_run
 from robobrain.recording.store import PENDING_BYTES, SEGMENT_BYTES, Batch, Committer, SegmentStore
 
 logger = logging.getLogger(__name__)
+
+RESERVE_BYTES = 256 * 1024
+"""Room that a run holds in its lock file, so that its end can be written on a disk that got full."""
 
 
 def create(
@@ -312,6 +316,8 @@ class RunWriter:
 
     def _finish(self, status: str) -> None:
         failure = self._committer.failure
+        with contextlib.suppress(OSError):
+            os.ftruncate(self._lock, 0)
         self._manifest |= {
             "status": status,
             "ended": now(),
@@ -343,7 +349,12 @@ class RunWriter:
 def _take_lock(folder: Path) -> int:
     """Return a descriptor that holds the run's lock until it is closed or the process is gone."""
     descriptor = os.open(folder / LOCK, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o644)
-    fcntl.flock(descriptor, fcntl.LOCK_EX)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        os.posix_fallocate(descriptor, 0, RESERVE_BYTES)
+    except OSError:
+        os.close(descriptor)
+        raise
     return descriptor
 
 

@@ -26,6 +26,7 @@ SI_UNITS = {
     "rad": ("radians", 1.0),
     "1/s": ("1/s", 1.0),
     "mV": ("volts", 1e-3),
+    "pA": ("amperes", 1e-12),
     "1": ("n.a.", 1.0),
 }
 """Unit and factor to it of what is recorded; other units stay as they are."""
@@ -34,7 +35,9 @@ STIMULUS = ("stimulation", "lateral_force_mN")
 """Streams that act on the brain or the limb from outside; all others were measured."""
 
 BRAIN = ("motor_rate_hz", "region_rate_hz", "brain_input")
-"""Streams of the brain; the rest are behaviour."""
+"""Streams of the brain, beside what its monitors gave; the rest are behaviour."""
+
+_COLUMNS = {"mV": "Membrane potential of neurons or summed over groups; numbers are NEST's ids of neurons."}
 
 TRIAL_TIMES = {"cue_ms": "cue_time", "start_ms": "movement_onset_time"}
 """Moments of a trial with their columns, beside start and stop."""
@@ -52,15 +55,16 @@ def write_nwb(run: Run, file: Path, neurons: Neurons) -> None:
         ProcessingModule(name="ecephys", description="Rates and inputs of the simulated brain."),
     ):
         nwb.add_processing_module(module)
+    monitors = _monitors(run)
     for name, stream in run.streams.items():
         t_ms, values = run.array(name)
         if not len(t_ms):
             continue
-        series = _series(stream, t_ms, values)
+        series = _series(stream, t_ms, values, monitors.get(name, ""))
         if name in STIMULUS:
             nwb.add_stimulus(series)
         else:
-            nwb.processing["ecephys" if name in BRAIN else "behavior"].add(series)
+            nwb.processing["ecephys" if name in BRAIN or name in monitors else "behavior"].add(series)
     _add_events(nwb, run)
     _add_trials(nwb, run)
     if neurons.count:
@@ -99,11 +103,20 @@ def _file(run: Run) -> NWBFile:
     )
 
 
-def _series(stream: Stream, t_ms: FloatArray, values: np.ndarray[Any, Any]) -> TimeSeries:
+def _monitors(run: Run) -> dict[str, str]:
+    """Return what the brain's monitors say about themselves, by name; columns of potentials are neurons."""
+    brain: dict[str, Any] = run.manifest.get("brain") or {}
+    return {
+        one["name"]: one.get("description") or _COLUMNS.get(one["unit"], "")
+        for one in (*(brain.get("outputs") or ()), *(brain.get("histories") or ()))
+    }
+
+
+def _series(stream: Stream, t_ms: FloatArray, values: np.ndarray[Any, Any], about: str) -> TimeSeries:
     unit, conversion = SI_UNITS.get(stream.unit, (stream.unit, 1.0))
     return TimeSeries(
         name=stream.name,
-        description=f"Columns: {', '.join(stream.columns)}.",
+        description=f"{about} Columns: {', '.join(stream.columns)}.".lstrip(),
         data=_packed(values[:, 0] if len(stream.columns) == 1 else values),
         unit=unit,
         conversion=conversion,

@@ -40,7 +40,8 @@ FIGURES: dict[str, Callable[[Run], Figure]] = {
 """Every figure by the name of its file."""
 
 DEFAULT = tuple(name for name in FIGURES if name not in ("fields", "responses"))
-"""The figures of a closed loop; the others are those of a brain alone."""
+"""The figures of a closed loop; ``fields`` come with them where fields or potentials were recorded, and
+``responses`` are of a brain alone."""
 
 __all__ = [
     "DEFAULT",
@@ -68,13 +69,13 @@ def write(run: Run, names: Iterable[str] | None = None, formats: Iterable[str] =
 
     Args:
         run: The run, also one that is still being written or was interrupted.
-        names: Which of `FIGURES`; None for those of a closed loop.
+        names: Which of `FIGURES`; None for those of a closed loop, with ``fields`` where there are any.
         formats: File formats: "png", "svg", "pdf".
 
     Raises:
         RecordingError: For an unknown name, or if the directory can't be written.
     """
-    chosen = list(DEFAULT if names is None else names)
+    chosen = [*DEFAULT, *(["fields"] if field_streams(run) else [])] if names is None else list(names)
     unknown = [name for name in chosen if name not in FIGURES]
     if unknown:
         raise RecordingError(f"No figure {', '.join(unknown)}. There are: {', '.join(FIGURES)}.")

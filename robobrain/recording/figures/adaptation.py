@@ -15,7 +15,7 @@ from robobrain.recording.figures.blocks import by_block
 from robobrain.recording.reader import Run
 
 MEASURES = {
-    "deviation_mm": "lateral deviation\nunder the force (mm)",
+    "deviation_mm": "lateral\ndeviation (mm)",
     "peak_pull_mm": "peak pull (mm)",
     "peak_speed_mm_s": "peak speed (mm/s)",
 }
@@ -66,6 +66,8 @@ def _draw_measure(axes: Axes, trials: list[dict[str, Any]], key: str) -> None:
                               alpha=0.15, lw=0)  # fmt: skip
             axes.plot([first - 0.4, last + 0.4], [middle, middle], color="black", lw=1.0)
         first = last + 1
+    measured = [(number, trial[key]) for number, trial in enumerate(trials, 1) if trial.get(key) is not None]
+    axes.plot(*zip(*measured, strict=True), color=style.GREY, lw=0.5, zorder=1)
     for number, trial in enumerate(trials, start=1):
         if trial.get(key) is not None:
             colour = style.colour_of(trial.get("outcome"))

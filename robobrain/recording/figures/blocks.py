@@ -47,7 +47,7 @@ def blocks(run: Run) -> Figure:
     for index in range(len(groups)):
         if index + columns >= len(groups):
             axes = grid.flat[index]
-            axes.set_xlabel("lateral (mm)")
+            axes.set_xlabel("lateral, + to the animal's left (mm)")
             axes.tick_params(labelbottom=True)
     figure.legend(handles=outcomes(trials) + zone_handles, loc="outside lower center", ncols=7)
     return figure

@@ -16,6 +16,9 @@ from robobrain.recording.reader import Population, Run
 READ_MS = 10_000.0
 """Spikes are read in windows of this length, so that memory doesn't grow with the run."""
 
+TAIL_MS = 2_000.0
+"""Spikes of a run that broke off are known at least up to so long before its end."""
+
 Trial = dict[str, Any]
 Samples = tuple[FloatArray, FloatArray]
 
@@ -106,9 +109,21 @@ def _first_window(run: Run) -> tuple[float, float]:
     return first, min(first + READ_MS, last + 1.0)
 
 
+def spike_span_ms(run: Run) -> tuple[float, float]:
+    """Return the session time in which spikes are known.
+
+    The brain hands them out now and then, so that of a run that broke off the last ones are missing.
+    """
+    first, last = run.span_ms
+    if run.status == "complete":
+        return first, last
+    t_ms = run.spikes(None, last - TAIL_MS)[0]
+    return first, float(t_ms[-1]) if len(t_ms) else last
+
+
 def rate_edges(run: Run, bin_ms: float, most_bins: int) -> FloatArray:
     """Return bin edges in ms over the run: ``bin_ms`` wide, or a multiple of it when the run is long."""
-    first, last = run.span_ms
+    first, last = spike_span_ms(run)
     width = bin_ms * max(1, math.ceil((last - first) / bin_ms / most_bins))
     start = math.floor(first / width) * width
     bins = max(1, math.ceil((last - start) / width))

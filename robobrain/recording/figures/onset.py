@@ -63,7 +63,7 @@ def aligned_rates(
 ) -> npt.NDArray[np.float64]:
     """Return mean rates per neuron in Hz [moments, regions, bins]; NaN where the record doesn't reach."""
     neurons = np.array([sum(p.size for p in members) for members in regions])[:, np.newaxis]
-    first, last = run.span_ms
+    first, last = data.spike_span_ms(run)
     rates = np.empty((len(moments_ms), len(regions), len(edges_ms) - 1))
     for trial, moment in enumerate(moments_ms):
         edges = moment + edges_ms
@@ -79,6 +79,7 @@ def _draw_trials(axes: Axes, rates: npt.NDArray[np.float64], edges: FloatArray) 
         rates, aspect="auto", interpolation="nearest", cmap="cividis", vmin=0, vmax=top, extent=extent
     )
     axes.axvline(0, color="white", lw=0.7)
+    axes.text(1.0, 1.02, f"0 to {top:.2g} Hz", transform=axes.transAxes, ha="right", va="bottom", fontsize=6)
     axes.locator_params(axis="y", nbins=3, integer=True)
 
 

@@ -43,7 +43,7 @@ def spectrum(run: Run) -> Figure:
             axes.axvspan(low, high, color=style.GREY, alpha=0.12, lw=0)
             axes.text(np.sqrt(low * high), 0.97, name, transform=axes.get_xaxis_transform(), ha="center",
                       va="top", color=style.GREY)  # fmt: skip
-        axes.set_title(f"{region}, {rate_hz[index]:.2g} Hz", color=colour)
+        axes.set_title(f"{region}, mean {rate_hz[index]:.2g} Hz", color=colour)
         axes.set_xlim(1, HIGHEST_HZ)
         axes.set_ylim(*_decades([*power[index, shown], 2 * rate_hz[index] / neurons]))
         axes.xaxis.set_major_formatter("{x:g}")
@@ -71,7 +71,7 @@ def region_spectra(
     Welch's method on the mean rate per neuron in bins of 1 ms: Hann windows of `WINDOW_MS` that overlap by a
     half, their means taken off.
     """
-    first, last = run.span_ms
+    first, last = data.spike_span_ms(run)
     neurons = np.array([sum(p.size for p in members) for members in regions])[:, np.newaxis]
     taper = np.hanning(WINDOW_MS + 1)[:-1]
     scale = 2.0 / (1e3 * (taper**2).sum())

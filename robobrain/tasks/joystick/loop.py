@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from robobrain.body import SpinalCord
 from robobrain.bridge.branching import BranchingLink
-from robobrain.bridge.messages import Port, Readings, Spikes
+from robobrain.bridge.messages import Port, Readings, Samples, Spikes
 from robobrain.errors import ConfigurationError
 from robobrain.seeding import nest_seed
 from robobrain.tasks.joystick.rig import (
@@ -56,7 +56,8 @@ class Frame(Movement):
         brain_output: What the brain gave back at its end.
         motor_rate_hz: Output of the eight muscle columns.
         region_rate_hz: Mean rate of each region; empty where the brain does not monitor it.
-        spikes: Spikes of the exchange, None where they are not recorded.
+        spikes: Spikes since they were last handed out, None where there are none or they are not recorded.
+        samples: Samples of monitors with a history since they were last handed out.
     """
 
     seq: int
@@ -66,6 +67,7 @@ class Frame(Movement):
     motor_rate_hz: FloatArray
     region_rate_hz: FloatArray
     spikes: Spikes | None
+    samples: tuple[Samples, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -236,6 +238,7 @@ class Loop:
             motor_rate_hz=readings.outputs[self._motor].astype(np.float64),
             region_rate_hz=readings.outputs[self._region_rate].astype(np.float64),
             spikes=readings.spikes,
+            samples=readings.samples,
         )
         return self._last
 

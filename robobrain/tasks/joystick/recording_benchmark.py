@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import statistics
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time, thread_time
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -32,23 +31,42 @@ WINDOWS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
+class Spread:
+    """Median of some measurements, with the smallest and the largest."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> Self:
+        """Return the spread of values."""
+        return cls(median=statistics.median(values), least=min(values), most=max(values))
+
+
+@dataclass(frozen=True, kw_only=True)
 class RecordingCost:
-    """A loop that is recorded beside one that is not.
+    """Loops that are recorded beside loops that are not, each time on two brains that were built anew.
+
+    The memory of a process lies as it happens to lie, which alone makes equal brains differ by some percent:
+    therefore several pairs of brains, and the spread over them.
 
     Attributes:
-        added: Wall time that recording adds, relative to the loop without. Of each turn the fastest of the
-            repeats counts, which leaves out what else the machine did.
+        added: Wall time that recording adds, relative to the loop without: of each pair the median over
+            turns of `TURN_MS`.
         added_cpu: CPU time that it adds in environment, kernel and writer together, relative to the loop
-            without; it hardly depends on what else the machine does.
+            without.
         in_loop: Part of the recorded loop's wall time that is spent in its recorder.
+        writer: CPU time of the writing thread, relative to the wall time of the loop without.
         spikes_per_s: Spikes recorded per second of model time.
         bytes_per_hour: Growth of the store per hour of model time.
-        backpressure_ms: How long the loop waited for the disk.
+        backpressure_ms: How long the loop waited for the disk, at most.
     """
 
-    added: float
-    added_cpu: float
-    in_loop: float
+    added: Spread
+    added_cpu: Spread
+    in_loop: Spread
+    writer: Spread
     spikes_per_s: float
     bytes_per_hour: float
     backpressure_ms: float
@@ -100,15 +118,14 @@ class _Turns:
 
 def _group_cpu_s(group: int) -> float:
     """Return the CPU time that the living processes of a process group have used."""
-    ticks = 0
-    for place in Path("/proc").glob("[0-9]*/stat"):
+    used_ns = 0
+    for place in Path("/proc").glob("[0-9]*"):
         try:
-            fields = place.read_text().rsplit(")", 1)[1].split()
+            if int((place / "stat").read_text().rsplit(")", 1)[1].split()[2]) == group:
+                used_ns += sum(int(one.read_text().split()[0]) for one in place.glob("task/*/schedstat"))
         except OSError:
             continue  # it has just ended
-        if int(fields[2]) == group:
-            ticks += int(fields[11]) + int(fields[12])
-    return ticks / os.sysconf("SC_CLK_TCK")
+    return used_ns / 1e9
 
 
 def measure_recording(
@@ -120,37 +137,68 @@ def measure_recording(
     repeats: int,
     on_build: BuildListener | None = None,
 ) -> RecordingCost:
-    """Run one session in turns with all spikes and signals recorded and with none, several times."""
+    """Run a session in turns with everything recorded and with nothing, on several pairs of brains."""
+    pairs = [
+        _measure_pair(brain, threads, seconds, seed, recorded_first=number % 2 == 1, on_build=on_build)
+        for number in range(repeats)
+    ]
+    return RecordingCost(
+        added=Spread.of([pair.added for pair in pairs]),
+        added_cpu=Spread.of([pair.added_cpu for pair in pairs]),
+        in_loop=Spread.of([pair.in_loop for pair in pairs]),
+        writer=Spread.of([pair.writer for pair in pairs]),
+        spikes_per_s=pairs[0].spikes_per_s,
+        bytes_per_hour=pairs[0].bytes_per_hour,
+        backpressure_ms=max(pair.backpressure_ms for pair in pairs),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Pair:
+    """What two brains came to; names as in `RecordingCost`."""
+
+    added: float
+    added_cpu: float
+    in_loop: float
+    writer: float
+    spikes_per_s: float
+    bytes_per_hour: float
+    backpressure_ms: float
+
+
+def _measure_pair(
+    brain: str,
+    threads: int | None,
+    seconds: float,
+    seed: int,
+    *,
+    recorded_first: bool,
+    on_build: BuildListener | None,
+) -> _Pair:
     from robobrain.body import Forelimb  # noqa: PLC0415
     from robobrain.brain.config import local_brain  # noqa: PLC0415
 
     with ExitStack() as stack:
-        loops, kernels = [], []
-        for record_spikes in (False, True):
-            link = local_brain(brain, threads=threads, record_spikes=record_spikes, on_progress=on_build)
+        loops = {}
+        for records in (True, False) if recorded_first else (False, True):
+            link = local_brain(brain, threads=threads, record_spikes=records, on_progress=on_build)
             body = stack.enter_context(closing(Forelimb()))
-            kernels.append(link.kernel_pid)
-            loops.append(Loop(stack.enter_context(link), body, JoystickTask(load_task())))
-        folder = Path(stack.enter_context(TemporaryDirectory()))
-        took_s = np.empty((repeats, 2, round(seconds * 1e3 / TURN_MS)))
-        in_recorder_s = 0.0
-        cpu_s, other_cpu_s = np.zeros(2), 0.0
-        for repeat in range(repeats):
-            with recording.create(folder / f"run{repeat}", {}) as writer:
-                turns = (_Turns(loops[0], kernels[0], seed), _Turns(loops[1], kernels[1], seed, writer))
-                others_s = process_time() - thread_time()
-                took_s[repeat] = _take_turns(turns, took_s.shape[2])
-                in_recorder_s += turns[1].recorder_s
-                cpu_s += [loop.cpu_s for loop in turns]
-                writer.flush()
-                other_cpu_s += process_time() - thread_time() - others_s
-        run = recording.open(folder / "run0")
+            loop = Loop(stack.enter_context(link), body, JoystickTask(load_task()))
+            loops[records] = (loop, link.kernel_pid)
+        folder = Path(stack.enter_context(TemporaryDirectory())) / "run"
+        with recording.create(folder, {}) as writer:
+            plain, recorded = _Turns(*loops[False], seed), _Turns(*loops[True], seed, writer)
+            others_s = process_time() - thread_time()
+            took_s = _take_turns((plain, recorded), round(seconds * 1e3 / TURN_MS))
+            writer.flush()
+            writer_s = process_time() - thread_time() - others_s
+        run = recording.open(folder)
         span_s = (run.span_ms[1] - run.span_ms[0]) / 1e3
-        plain_s, recorded_s = took_s.min(axis=0).sum(axis=1)
-        return RecordingCost(
-            added=recorded_s / plain_s - 1.0,
-            added_cpu=float((cpu_s[1] + other_cpu_s) / cpu_s[0] - 1.0),
-            in_loop=in_recorder_s / took_s[:, 1].sum(),
+        return _Pair(
+            added=float(np.median(took_s[1] / took_s[0])) - 1.0,
+            added_cpu=(recorded.cpu_s + writer_s) / plain.cpu_s - 1.0,
+            in_loop=recorded.recorder_s / took_s[1].sum(),
+            writer=writer_s / took_s[0].sum(),
             spikes_per_s=run.spike_count / span_s,
             bytes_per_hour=3600 * sum(path.stat().st_size for path in run.segments) / span_s,
             backpressure_ms=run.manifest["backpressure_ms"],

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.brain.alterations import Alterations
+from robobrain.brain.devices import from_text
 from robobrain.bridge.messages import Description
 from robobrain.errors import RecordingError, ReplayError
 from robobrain.recording import Run, check
@@ -180,15 +181,12 @@ class Follower:
             ReplayError: It differs; the message names time, stream and column, and the likely cause.
         """
         for stream in self._streams:
-            if stream.name not in self._recorded:
-                continue
-            samples = np.asarray(stream.read(frame))
-            start = self._done[stream.name]
-            expected = self._recorded[stream.name][start : start + len(samples)]
-            self._done[stream.name] += len(expected)
-            found = samples[: len(expected)]
-            if found.tobytes() != np.ascontiguousarray(expected).tobytes():
-                raise self._differs(frame, stream.name, stream.columns, found, expected)
+            if stream.name in self._recorded:
+                self._compare(frame, stream.name, stream.columns, np.asarray(stream.read(frame)))
+        for samples in frame.samples:
+            if (recorded := self._recorded.get(samples.monitor)) is not None:
+                columns = self._journal.run.streams[samples.monitor].columns
+                self._compare(frame, samples.monitor, columns, samples.values.astype(recorded.dtype))
         if frame.spikes is not None:
             self._spikes += len(frame.spikes.t_ms)
 
@@ -205,6 +203,16 @@ class Follower:
                 f"the spikes after {self._journal.run.path}'s last chunk differ: {len(rest.t_ms)} instead of "
                 f"{len(t_ms)}. Likely cause: {_CULPRITS['brain_digest']}."
             )
+
+    def _compare(
+        self, frame: Frame, name: str, columns: tuple[str, ...], samples: NDArray[np.generic]
+    ) -> None:
+        start = self._done[name]
+        expected = self._recorded[name][start : start + len(samples)]
+        self._done[name] += len(expected)
+        found = samples[: len(expected)]
+        if found.tobytes() != np.ascontiguousarray(expected).tobytes():
+            raise self._differs(frame, name, columns, found, expected)
 
     def _differs(
         self,
@@ -272,6 +280,7 @@ def _plan_of(recorded: dict[str, Any], folder: Path) -> RunPlan:
     """Return the plan that a manifest holds as JSON, to be run without showing it."""
     values = recorded | {"out": folder, "live": None}
     values["alterations"] = Alterations.of(recorded.get("alterations"))
+    values["devices"] = from_text(recorded.get("devices", ""))
     if recorded.get("credentials") is not None:
         values["credentials"] = Path(recorded["credentials"])
     return RunPlan(**values)

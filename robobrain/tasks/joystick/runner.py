@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robobrain.brain.alterations import NONE, Alterations
+from robobrain.brain.devices import NO_DEVICES, Devices, to_text
 from robobrain.bridge.failover import FailoverBrain
 from robobrain.errors import BrainFault, ConfigurationError
 from robobrain.recording import check_destination, create
@@ -22,6 +23,7 @@ from robobrain.tasks.joystick.rig import FloatArray
 from robobrain.tasks.joystick.session import FrameListener, SessionSummary, run_session
 from robobrain.tasks.joystick.source import BrainSource
 from robobrain.tasks.joystick.specification import JoystickSpec, load_task
+from robobrain.tasks.joystick.streams import streams
 from robobrain.tasks.joystick.trial import JoystickTask
 
 if TYPE_CHECKING:
@@ -56,6 +58,8 @@ class RunPlan:
         connect: ``host:port`` of a server whose brain is used; None for one on this machine.
         credentials: Folder of the client's credentials, for a server that asks for them.
         alterations: Lesions and controls of the brain.
+        devices: Sources that need no input, and monitors, beside the brain's wiring; what monitors give is
+            recorded.
         command: Command line that asked for the run, for the manifest.
         spares: Number of brains that are kept ready to take over from a lost one.
         on_fault: What to do when the brain is lost: end the run so that it can be resumed (``suspend``), go
@@ -75,6 +79,7 @@ class RunPlan:
     connect: str | None = None
     credentials: Path | None = None
     alterations: Alterations = NONE
+    devices: Devices = NO_DEVICES
     command: Sequence[str] = field(default_factory=tuple)
     spares: int = 0
     on_fault: str = "suspend"
@@ -83,6 +88,12 @@ class RunPlan:
         """Refuse what is no answer to a fault."""
         if self.on_fault not in ON_FAULT:
             raise ConfigurationError(f"on_fault is {self.on_fault!r}; use one of {', '.join(ON_FAULT)}.")
+        if self.devices.inputs:
+            names = ", ".join(source.name for source in self.devices.inputs)
+            raise ConfigurationError(
+                f"the loop has no values for the inputs {names}: use equations, noises or rhythms, or play "
+                "them with robobrain brain run"
+            )
         if self.spares < 0 or (self.spares and self.on_fault != "failover"):
             raise ConfigurationError(
                 f"spares is {self.spares} with on_fault {self.on_fault!r}; spares are used by failover only."
@@ -152,6 +163,7 @@ def run_plan(
         check_live(plan.live)
     with _started(plan, on_build) as brain, closing(Forelimb()) as body:
         loop = Loop(brain, body, JoystickTask(spec))
+        streams(brain.description)  # refuses what can't be recorded
         largest = _LargestPull(body)
         follower = None if record is None else record.follower(brain.description, strict=True)
         so_far, fault = SessionSummary(), ""
@@ -230,7 +242,7 @@ def _manifest(
     described = dataclasses.asdict(brain)
     manifest = {
         "command": list(plan.command),
-        "plan": dataclasses.asdict(plan),
+        "plan": dataclasses.asdict(plan) | {"devices": to_text(plan.devices)},
         "seed": plan.seed,
         "protocol": plan.protocol,
         "stimulation": dataclasses.asdict(protocol),

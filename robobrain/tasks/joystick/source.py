@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from robobrain.brain.alterations import NONE, Alterations
+from robobrain.brain.devices import NO_DEVICES, Devices
 from robobrain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class BrainSource:
         record_spikes: Hand out all spikes (True), those of so many neurons per population, or none (False).
             A server decides that for itself.
         alterations: Lesions and controls; not for a server's brain.
+        devices: Sources and monitors beside the brain's wiring; not for a server's brain.
         connect: ``host:port`` of a server, or ``@FILE`` with its rendezvous file; None for a brain on this
             machine.
         credentials: Folder of the client's credentials, for a server that asks for them.
@@ -39,6 +41,7 @@ class BrainSource:
     exchange_ms: float = 10.0
     record_spikes: bool | int = False
     alterations: Alterations = NONE
+    devices: Devices = NO_DEVICES
     connect: str | None = None
     credentials: Path | None = None
 
@@ -47,6 +50,8 @@ class BrainSource:
             raise ConfigurationError("credentials are for a server; name it with connect, as host:port")
         if self.alterations != NONE and self.connect is not None:
             raise ConfigurationError("a server's brain can't be altered; start the server with another brain")
+        if not self.devices.empty and self.connect is not None:
+            raise ConfigurationError("a server's brain takes no devices; use a brain on this machine")
 
     @property
     def name(self) -> str:
@@ -57,9 +62,12 @@ class BrainSource:
         """Find what is wrong with it before anything is started.
 
         Raises:
-            ConfigurationError: Unknown brain, or a value out of range.
+            ConfigurationError: Unknown brain, a value out of range, or devices that do not fit the brain.
         """
+        from robobrain.brain.choice import choose  # noqa: PLC0415
         from robobrain.brain.config import kernel_config  # noqa: PLC0415
+        from robobrain.brain.inspection import inspect  # noqa: PLC0415
+        from robobrain.brain.layout import planned_site  # noqa: PLC0415
         from robobrain.bridge.rendezvous import find_address  # noqa: PLC0415
 
         if self.connect is None:
@@ -69,6 +77,9 @@ class BrainSource:
                 threads=self.threads,
                 alterations=self.alterations,
             )
+            if not self.devices.empty:
+                spec = choose(self.name).spec(alterations=self.alterations)
+                inspect(self.devices, planned_site(spec, self.exchange_ms))
         else:
             find_address(self.connect)
 
@@ -96,6 +107,7 @@ class BrainSource:
             threads=self.threads,
             record_spikes=self.record_spikes,
             alterations=self.alterations,
+            devices=None if self.devices.empty else self.devices,
             on_progress=on_progress,
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -10,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.body.specification import JOINT_NAMES, MUSCLE_NAMES, PHYSICS_NAMES
-from robobrain.bridge.messages import Description, Readings, Spikes, readings_digest
+from robobrain.bridge.messages import Description, Port, Readings, readings_digest
+from robobrain.errors import ConfigurationError
 from robobrain.recording import RunWriter
-from robobrain.tasks.joystick.loop import REGION_RATE, Frame, channel_names
+from robobrain.tasks.histories import HistoryRecorder
+from robobrain.tasks.joystick.loop import MOTOR, REGION_RATE, Frame, channel_names
 from robobrain.tasks.joystick.reward import REWARD_TERMS
 from robobrain.tasks.joystick.rig import FloatArray
 from robobrain.tasks.joystick.trial import TICK_MS
@@ -23,11 +26,14 @@ BODY_STATE = "body_state"
 """Stream of coordinates, speeds and activations, from which the body can be shown again."""
 
 JOURNAL = ("stimulation", "brain_input", "brain_digest")
-"""Streams that determine the run and prove its course: handed over and committed with each exchange."""
-FLUSH_MS = 250.0
-"""Other streams are handed over after this much session time, or wall-clock time, whichever is sooner.
+"""Streams that determine the run and prove its course."""
+LOOP_OUTPUTS = (MOTOR, REGION_RATE)
+"""Output ports that the loop itself reads, recorded in its own words."""
+FLUSH_MS = 400.0
+"""Frames are handed over after this much session time, or wall-clock time, whichever is sooner.
 
-It bounds, with what the writer itself gathers, what a crash can cost of them: a third of a second.
+It bounds, with what the writer itself gathers (0.05 s), what a crash can cost. Handing over and writing cost
+about 2 ms each time, however much it is.
 """
 
 
@@ -46,7 +52,11 @@ def streams(description: Description) -> tuple[Stream, ...]:
     """Return the streams of a loop with the described brain.
 
     Samples carry the time of the end of what they describe: paths and the lateral force one per ms, all
-    others one per exchange. ``brain_input`` was read from the body at the exchange's beginning.
+    others one per exchange. ``brain_input`` was read from the body at the exchange's beginning. Output ports
+    beyond those of the loop are streams of their own.
+
+    Raises:
+        ConfigurationError: Two streams, or a stream and a monitor, have the same name.
     """
     plane = ("lateral", "pull")
     regions = next((port.channels for port in description.outputs if port.name == REGION_RATE), ())
@@ -81,12 +91,24 @@ def streams(description: Description) -> tuple[Stream, ...]:
         ),
         _per_exchange("brain_input", "unit of the port", told, lambda f: f.brain_input, dtype="float32"),
         _per_exchange("brain_digest", "1", ("outputs and spikes",), _brain_digest, dtype="int64"),
+        *(_monitor(description, port) for port in description.outputs if port.name not in LOOP_OUTPUTS),
     )
+    histories = (history.name for history in description.histories)
+    counted = Counter((*(stream.name for stream in every), *histories))
+    if twice := [name for name, number in counted.items() if number > 1]:
+        raise ConfigurationError(f"a run records {', '.join(twice)} already; rename the monitor")
     return tuple(stream for stream in every if stream.columns)
 
 
+def _monitor(description: Description, port: Port) -> Stream:
+    where = description.output_slice(port.name)
+    return _per_exchange(
+        port.name, port.unit, port.channels, lambda f: f.brain_output[where], dtype="float32"
+    )
+
+
 class Recorder:
-    """Hands the frames of a loop to a writer: the journal with each exchange, the rest each ``FLUSH_MS``.
+    """Hands the frames of a loop to a writer, at least each ``FLUSH_MS``, and spikes as soon as they come.
 
     Args:
         writer: Where to; it stays the caller's to close.
@@ -95,6 +117,7 @@ class Recorder:
 
     def __init__(self, writer: RunWriter, description: Description) -> None:
         self._writer, self._streams = writer, streams(description)
+        self._histories = HistoryRecorder(writer, description)
         self._frames: list[Frame] = []
         self._began_s = 0.0
         for stream in self._streams:
@@ -105,12 +128,8 @@ class Recorder:
         if not self._frames:
             self._began_s = monotonic()
         self._frames.append(frame)
-        for stream in self._streams:
-            if stream.name in JOURNAL:
-                self._writer.append(stream.name, frame.t_ms, stream.read(frame))
-        self._writer.commit()
         held_ms = max(frame.t_ms - self._frames[0].t_ms, 1e3 * (monotonic() - self._began_s))
-        if held_ms >= FLUSH_MS:
+        if held_ms >= FLUSH_MS or frame.spikes is not None:
             self.flush()
 
     def flush(self) -> None:
@@ -121,22 +140,22 @@ class Recorder:
         end_ms = np.array([frame.t_ms for frame in frames])
         tick_ms = np.concatenate([ticks_ms(frame) for frame in frames])
         for stream in self._streams:
-            if stream.name in JOURNAL:
-                continue
             samples = np.concatenate([stream.read(frame) for frame in frames])
             self._writer.append(stream.name, tick_ms if len(samples) == len(tick_ms) else end_ms, samples)
         self._flush_occurrences(frames)
         self._writer.commit()
 
-    def finish(self, spikes: Spikes | None) -> None:
-        """Hand over the spikes that the brain had not handed out with a frame."""
-        if spikes is not None:
-            self._writer.spikes(spikes.t_ms, spikes.sender)
+    def finish(self, collected: Readings) -> None:
+        """Hand over the spikes and samples that the brain had not handed out with a frame."""
+        if collected.spikes is not None:
+            self._writer.spikes(collected.spikes.t_ms, collected.spikes.sender)
+        self._histories.add(collected.samples)
 
     def _flush_occurrences(self, frames: Sequence[Frame]) -> None:
         for frame in frames:
             if frame.spikes is not None:
                 self._writer.spikes(frame.spikes.t_ms, frame.spikes.sender)
+            self._histories.add(frame.samples)
             for event in frame.events:
                 self._writer.event(event.t_ms, event.name, dict(event.detail))
             if frame.trial is not None:

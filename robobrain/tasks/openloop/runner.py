@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robobrain.bridge.messages import Description, History, Readings
+from robobrain.bridge.messages import Description, Readings
 from robobrain.recording import RunWriter, check_destination, create
+from robobrain.tasks.histories import HistoryRecorder
 from robobrain.tasks.joystick.loop import channel_names
 from robobrain.tasks.joystick.session import interrupt_between_exchanges
 from robobrain.tasks.openloop.protocol import Floats, OpenLoopProtocol
@@ -151,9 +152,7 @@ class _Recorder:
         if description.inputs:
             writer.declare("brain_input", "unit of the port", channel_names(description.inputs), "float32")
         writer.declare("phase_time_ms", "ms", ("brain", "exchange"))
-        self._histories = {history.name: history for history in description.histories}
-        for history in description.histories:
-            writer.declare(history.name, history.unit, history.columns, _dtype(history))
+        self._histories = HistoryRecorder(writer, description)
 
     def add(self, offset_ms: float, told: Floats, readings: Readings, waited_ms: float) -> None:
         """Take an exchange of the episode that began at ``offset_ms``."""
@@ -188,14 +187,7 @@ class _Recorder:
     def _take_events(self, offset_ms: float, readings: Readings) -> None:
         if readings.spikes is not None:
             self._writer.spikes(offset_ms + readings.spikes.t_ms, readings.spikes.sender)
-        for samples in readings.samples:
-            if len(samples.t_ms):
-                values = samples.values.astype(_dtype(self._histories[samples.monitor]))
-                self._writer.append(samples.monitor, offset_ms + samples.t_ms, values)
-
-
-def _dtype(history: History) -> str:
-    return "float64" if history.interval_ms else "int64"
+        self._histories.add(readings.samples, offset_ms)
 
 
 def _manifest(plan: OpenLoopPlan, brain: Description) -> dict[str, Any]:

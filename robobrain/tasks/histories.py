@@ -1,0 +1,36 @@
+"""Histories of a brain's monitors, potentials and fields for instance, on their way into a record."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from robobrain.bridge.messages import Description, History, Samples
+from robobrain.recording import RunWriter
+
+
+class HistoryRecorder:
+    """Hands the histories of a brain to a writer, each as a stream of the monitor's name and unit.
+
+    Args:
+        writer: Where to; it stays the caller's to close.
+        description: The brain.
+
+    Raises:
+        RecordingError: A monitor has the name of another stream.
+    """
+
+    def __init__(self, writer: RunWriter, description: Description) -> None:
+        self._writer = writer
+        self._types = {history.name: _dtype(history) for history in description.histories}
+        for history in description.histories:
+            writer.declare(history.name, history.unit, history.columns, self._types[history.name])
+
+    def add(self, samples: Sequence[Samples], offset_ms: float = 0.0) -> None:
+        """Take what monitors handed out in an episode that began at ``offset_ms`` of session time."""
+        for chunk in samples:
+            values = chunk.values.astype(self._types[chunk.monitor])
+            self._writer.append(chunk.monitor, offset_ms + chunk.t_ms, values)
+
+
+def _dtype(history: History) -> str:
+    return "float64" if history.interval_ms else "int64"
