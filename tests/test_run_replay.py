@@ -116,8 +116,8 @@ def test_monitors_are_recorded_and_change_nothing(recorded: Path, tmp_path: Path
     assert t_ms[0] <= 2.0
     assert t_ms[-1] >= end_ms - 2.0
     assert values.shape == (len(t_ms), 3)
-    assert (values > -120.0).all()
-    assert (values < 0.0).all()
+    assert np.isfinite(values).all()
+    assert (np.abs(np.median(values, axis=0) + 65.0) < 30.0).all()
     assert (values.std(axis=0) > 0.1).all()
 
     exchange_ms, counts = run.array("upper")
