@@ -21,7 +21,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from robobrain.brain.holder import Channel, Team, adopt_orphans, end_with_parent, fork
+from robobrain.brain.holder import Channel, Team, adopt_orphans, end_with_parent, fork, use_huge_pages
 from robobrain.brain.limits import Limits
 from robobrain.brain.snapshots import Kept, Origin, Snapshots
 from robobrain.brain.words import Ask, Keep, Over, Refused, Started, Wake, Woken
@@ -76,6 +76,7 @@ class ForkServer(Server):
         adopt_orphans()
         gc.collect()
         gc.freeze()  # the collector would write to, and so copy, pages that all copies share
+        use_huge_pages()
         try:
             while self._serve_next():
                 self._reap()

@@ -71,21 +71,17 @@ class SpikeTap:
         self._since_ms += run_ms
         return self.flush() if self._since_ms >= self._chunk_ms - 1e-9 else None
 
-    def flush(self, *, prepared: bool = True) -> SpikeChunk:
+    def flush(self) -> SpikeChunk:
         """Return all spikes since the last chunk and clear them.
 
-        Args:
-            prepared: Whether the call is made between ``Prepare`` and ``Cleanup``, as in a running loop; the
-                kernel is left in the same state.
+        Call it between ``Prepare`` and ``Cleanup``; the kernel is left in the same state.
         """
-        if prepared:
-            self._nest.Cleanup()
+        self._nest.Cleanup()
         events = self._recorder.events
         t_ms = np.asarray(events["times"], dtype=np.float64)
         sender = np.asarray(events["senders"]).astype(np.uint32)
         self._recorder.n_events = 0
-        if prepared:
-            self._nest.Prepare()
+        self._nest.Prepare()
         self._since_ms = 0.0
         order = np.lexsort((sender, t_ms))
         return SpikeChunk(t_ms[order], sender[order])
