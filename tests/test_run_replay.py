@@ -84,6 +84,53 @@ def test_a_flipped_byte_in_the_journal_is_found_and_named(recorded: Path, tmp_pa
         replay(damaged)
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "named"),
+    [
+        *(
+            ("chunks", column, r"stream \w+, commit \d+: the checksum")
+            for column in ("times", "kept", "data")
+        ),
+        *(("spikes", column, r"spikes, commit \d+: the check") for column in ("times", "counts", "senders")),
+        ("trials", "record", "store-000000.sqlite: differs from the file whose hash"),
+        ("events", "detail", "store-000000.sqlite: differs from the file whose hash"),
+    ],
+)
+def test_damage_of_every_kind_of_record_is_named(
+    recorded: Path, tmp_path: Path, table: str, column: str, named: str
+) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(recorded, damaged)
+    connection = sqlite3.connect(damaged / "store-000000.sqlite")
+    query = f"SELECT rowid, {column} FROM {table} WHERE length({column}) > 8 ORDER BY rowid DESC"
+    row, content = connection.execute(query).fetchone()
+    if isinstance(content, str):
+        content = content.replace("1", "2") if "1" in content else content.replace("0", "1") + " "
+    else:
+        content = content[:5] + bytes([content[5] ^ 4]) + content[6:]
+    with connection:
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (content, row))
+    connection.close()
+    with pytest.raises(RecordingError, match=rf"the journal of .* is damaged: .*{named}"):
+        Journal(damaged)
+
+
+def test_a_flipped_bit_anywhere_in_the_store_is_found(recorded: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(recorded, damaged)
+    segment = damaged / "store-000000.sqlite"
+    whole = segment.read_bytes()
+    rng = random.Random(5)
+    for _ in range(30):
+        content = bytearray(whole)
+        content[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        segment.write_bytes(content)
+        with pytest.raises(RecordingError, match=r"store-000000|can't be read"):
+            Journal(damaged)
+    segment.write_bytes(whole)
+    assert Journal(damaged).exchanges == Journal(recorded).exchanges
+
+
 def test_another_course_of_the_body_is_named(recorded: Path) -> None:
     journal = Journal(recorded)
     journal._recorded["brain_input"] = journal._recorded["brain_input"].copy()
