@@ -83,18 +83,19 @@ def _draw(
     if len(grid) > len(_PATHS) + 1:
         _draw_rate(grid[-2], run, window_ms, **look)
     ends_ms, stimulation = run.array("stimulation", window_ms[0] + 1e-6, window_ms[1] + 1e-6)
-    _draw_steps(grid[-1], [window_ms[0], *ends_ms], stimulation.sum(axis=1), **look)
+    edges_ms = np.array([window_ms[0], *ends_ms], dtype=np.float64)
+    _draw_steps(grid[-1], edges_ms, stimulation.sum(axis=1), **look)
 
 
 def _draw_rate(axes: Axes, run: Run, window_ms: tuple[float, float], **look: Any) -> None:
     members = data.populations_by_region(run)[REGION]
     bins = int((window_ms[1] - window_ms[0] + 1e-6) // BIN_MS)
+    neurons = sum(population.size for population in members)
     if bins:
-        edges_ms = window_ms[0] + BIN_MS * np.arange(bins + 1)
+        edges_ms = window_ms[0] + BIN_MS * np.arange(bins + 1, dtype=np.float64)
         counts = data.region_counts(run, [members], edges_ms)[0]
-        _draw_steps(axes, edges_ms, counts / (sum(p.size for p in members) * BIN_MS * 1e-3), **look)
+        _draw_steps(axes, edges_ms, counts * (1e3 / BIN_MS) / neurons, **look)
 
 
-def _draw_steps(axes: Axes, edges_ms: FloatArray | list[float], values: FloatArray, **look: Any) -> None:
-    edges_s = np.asarray(edges_ms) / 1e3
-    axes.plot(edges_s, np.append(values, values[-1:]), drawstyle="steps-post", **look)
+def _draw_steps(axes: Axes, edges_ms: FloatArray, values: FloatArray, **look: Any) -> None:
+    axes.plot(edges_ms / 1e3, np.append(values, values[-1:]), drawstyle="steps-post", **look)
