@@ -18,7 +18,7 @@ COLOURS = ("#D55E00", "#0072B2", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
 """Of the conditions; the branch as recorded is black, broad and behind them."""
 PAST_MS = 500.0
 """How much of the common past is drawn."""
-BIN_MS = 10.0
+BIN_MS = 20.0
 """Width of the bins in which spikes are counted."""
 REGION = "M1"
 _PATHS = (("pull", "pull (mm)"), ("lateral", "lateral (mm)"))
@@ -41,11 +41,11 @@ def branches(past: Run, continued: Mapping[str, Run], at_ms: float) -> Figure:
     figure = style.new_figure(1.25 * rows + 0.8)
     grid: list[Axes] = list(figure.subplots(rows, 1, sharex=True, squeeze=False)[:, 0])
     colours = cycle(COLOURS)
-    _draw(grid, past, (start_ms, at_ms), label="common past", color=style.GREY, lw=1.6)
+    _draw(grid, past, (start_ms, at_ms), label="common past", color=style.GREY, lw=1.2)
     for number, (name, run) in enumerate(continued.items()):
-        look: dict[str, Any] = {"color": "black", "lw": 2.4, "zorder": 1.5}
+        look: dict[str, Any] = {"color": "black", "lw": 2.0, "zorder": 1.5}
         if number:
-            look = {"color": next(colours), "lw": 1.2}
+            look = {"color": next(colours), "lw": 1.0}
         _draw(grid, run, (at_ms, run.span_ms[1]), label=name, joined=past, **look)
     first = next(iter(continued.values()))
     cues_ms = {event.t_ms for run in (past, first) for event in run.events if event.name == "cue"}
