@@ -102,12 +102,12 @@ def test_damage_of_every_kind_of_record_is_named(
     damaged = tmp_path / "damaged"
     shutil.copytree(recorded, damaged)
     connection = sqlite3.connect(damaged / "store-000000.sqlite")
-    query = f"SELECT rowid, {column} FROM {table} WHERE length({column}) > 8 ORDER BY rowid DESC"
+    query = f"SELECT rowid, {column} FROM {table} WHERE length({column}) > 3 ORDER BY rowid DESC"
     row, content = connection.execute(query).fetchone()
     if isinstance(content, str):
         content = content.replace("1", "2") if "1" in content else content.replace("0", "1") + " "
     else:
-        content = content[:5] + bytes([content[5] ^ 4]) + content[6:]
+        content = bytes([content[0] ^ 4]) + content[1:]
     with connection:
         connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (content, row))
     connection.close()
