@@ -50,6 +50,11 @@ def main() -> None:
             time.sleep(1.0)
     elif mode == "broken":
         sys.exit("no memory left on this machine")
+    elif mode == "few":  # only so many are started
+        with open(sys.argv[2], "ab") as starts:
+            starts.write(b".")
+        if os.path.getsize(sys.argv[2]) > int(sys.argv[3]):
+            sys.exit("this machine has no room for another")
     elif mode == "once":
         marker = sys.argv[2]
         if os.path.exists(marker):

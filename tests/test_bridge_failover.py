@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from bridge_processes import group_of
 
+from robobrain.bridge.branching import BranchingLink
 from robobrain.bridge.failover import FailoverBrain
 from robobrain.bridge.link import LocalBrain
 from robobrain.errors import BrainFault, ConfigurationError
@@ -116,6 +117,10 @@ def test_closing_ends_spares_that_are_still_built() -> None:
 
 def _parent(entry: Path) -> int:
     return int((entry / "stat").read_text().rpartition(")")[2].split()[1])
+
+
+def test_a_brain_with_spares_does_not_pretend_to_keep_instants(brain: FailoverBrain) -> None:
+    assert not isinstance(brain, BranchingLink)
 
 
 def test_a_negative_number_of_spares_is_refused() -> None:

@@ -85,13 +85,14 @@ def test_large_populations_are_sampled_evenly() -> None:
     assert set(chunks[-1].sender) <= set(np.concatenate(list(tap.recorded.values())).tolist())
 
 
-def test_a_flush_after_cleanup_and_without_spikes() -> None:
+def test_a_flush_takes_all_spikes_and_may_find_none() -> None:
     fresh_kernel()
     groups = {"PT": poisson_population("PT", 10, 50.0)}
     tap = SpikeTap(nest, groups, groups, min_delay_ms=MIN_DELAY_MS)
-    nest.Simulate(100.0)
-    assert tap.flush(prepared=False).t_ms.size > 10
-    empty = tap.flush(prepared=False)
+    nest.Prepare()
+    nest.Run(100.0)
+    assert tap.flush().t_ms.size > 10
+    empty = tap.flush()
     assert (empty.t_ms.size, empty.sender.size) == (0, 0)
 
 

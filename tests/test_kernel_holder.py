@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import subprocess
 import sys
 import textwrap
@@ -8,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from robobrain.brain.holder import Channel, Team, fork, memory_of
+from robobrain.brain.holder import Channel, Team, fork, memory_of, use_huge_pages
 from robobrain.brain.limits import Limits
 from robobrain.brain.snapshots import Kept, Snapshots
 from robobrain.errors import ConfigurationError
@@ -64,6 +66,25 @@ def test_memory_is_private_and_shared() -> None:
     assert shared > 0
     assert len(ballast) == 20 * 2**20
     assert memory_of(2**22 + 1) == (0, 0)
+
+
+def huge_bytes() -> int:
+    (line,) = re.findall(r"AnonHugePages: +(\d+) kB", Path("/proc/self/smaps_rollup").read_text())
+    return 1024 * int(line)
+
+
+@pytest.mark.skipif(
+    tuple(map(int, re.findall(r"\d+", platform.release())[:2])) < (6, 1)
+    or not Path("/sys/kernel/mm/transparent_hugepage").exists(),
+    reason="this Linux gathers no pages on demand",
+)
+def test_memory_is_gathered_in_huge_pages_and_stays_as_it_was() -> None:
+    content = os.urandom(2**20)
+    ballast = bytearray(content * 32)
+    before = huge_bytes()
+    use_huge_pages()
+    assert huge_bytes() > before + 2 * 2**20
+    assert ballast == content * 32
 
 
 def test_several_threads_without_openmp_are_refused() -> None:

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import re
-import resource
 import signal
 import subprocess
 import sys
@@ -231,37 +230,66 @@ def test_instants_outlive_the_episode_that_took_them(brain: LocalBrain) -> None:
     drop_all(brain)
 
 
-def test_a_fork_that_fails_is_a_clear_error_and_the_episode_goes_on(single: LocalBrain) -> None:
-    single.reset(2)
-    run(single, 3)
-    instant = single.snapshot()
-    expected = run(single, 5)
-    single.restore(instant)
-    before = processes(single)
-    with no_more_descriptors(before):
-        for act in (single.snapshot, lambda: single.restore(instant), lambda: single.reset(1)):
-            with pytest.raises(SnapshotFault, match=r"now: .*Too many|can't be copied: .*Too many"):
+def check_that_nothing_can_be_copied(
+    brain: LocalBrain, limit: str, why: str, user: list[str] | None = None
+) -> None:
+    """Take something from all processes of a brain; the running episode and the instants have to stay."""
+    brain.reset(2)
+    run(brain, 3)
+    instant = brain.snapshot()
+    expected = run(brain, 5)
+    brain.restore(instant)
+    before = processes(brain)
+    with denied(before, limit, user or []):
+        for act in (brain.snapshot, lambda: brain.restore(instant), lambda: brain.reset(1)):
+            with pytest.raises(SnapshotFault, match=rf"now: .*{why}|can't be copied: .*{why}"):
                 act()
-    assert processes(single) == before
-    assert run(single, 5) == expected
-    assert single.snapshots()
-    single.restore(instant)
-    assert run(single, 5) == expected
+    assert processes(brain) == before
+    assert run(brain, 5) == expected
+    assert [info.id for info in brain.snapshots()] == [instant]
+    brain.restore(instant)
+    assert run(brain, 5) == expected
+    drop_all(brain)
 
 
-class no_more_descriptors:  # noqa: N801 - used as a function
-    """Takes from processes the right to open files, as root can't be denied processes."""
+def test_without_descriptors_a_copy_is_a_clear_error_and_the_episode_goes_on(single: LocalBrain) -> None:
+    check_that_nothing_can_be_copied(single, "nofile", "Too many open files")
 
-    def __init__(self, pids: set[int]) -> None:
-        self.limits = {pid: resource.prlimit(pid, resource.RLIMIT_NOFILE) for pid in pids}
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_a_fork_that_fails_is_a_clear_error_and_the_episode_goes_on(threads: int) -> None:
+    command = kernel_command({"threads": threads}, model="kernel_models:BalancedNetwork")
+    user = []
+    if os.getuid() == 0:  # root can't be denied processes
+        user = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+        python = command.index(sys.executable)
+        command[python:python] = user
+        probe = [*user, sys.executable, "-c", "import nest"]
+        if subprocess.run(probe, capture_output=True, check=False).returncode:
+            pytest.skip("another user can't read this environment")
+    with LocalBrain(command, environment=ENVIRONMENT) as brain:
+        check_that_nothing_can_be_copied(brain, "nproc", "Resource temporarily unavailable", user)
+    assert not group_of(brain.kernel_pid)
+
+
+class denied:  # noqa: N801 - used as a function
+    """Takes from processes the right to open files (``nofile``), or to fork (``nproc``)."""
+
+    def __init__(self, pids: set[int], limit: str, user: list[str]) -> None:
+        self.limit, self.user = limit, user
+        self.before = {pid: self.prlimit(pid, "--raw", "--noheadings", "--output=SOFT") for pid in pids}
+
+    def prlimit(self, pid: int, *options: str, value: str = "") -> str:
+        command = [*self.user, "prlimit", f"--pid={pid}", f"--{self.limit}{value}", *options]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()
 
     def __enter__(self) -> None:
-        for pid, (_, hard) in self.limits.items():
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, (1, hard))
+        for pid in self.before:
+            self.prlimit(pid, value="=1:")
 
     def __exit__(self, *exception: object) -> None:
-        for pid, limits in self.limits.items():
-            resource.prlimit(pid, resource.RLIMIT_NOFILE, limits)
+        for pid, soft in self.before.items():
+            self.prlimit(pid, value=f"={soft}:")
 
 
 def test_a_continuation_that_is_not_exact_is_an_error() -> None:

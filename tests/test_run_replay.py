@@ -1,4 +1,7 @@
-"""Runs of the real brain and body, repeated, resumed and disturbed."""
+"""Runs of the real brain and body, repeated, resumed and disturbed.
+
+The kernel of one run is killed 4 times, or as often as ROBOBRAIN_TAKEOVERS says.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ from robobrain.tasks.joystick.runner import RunPlan, run_plan
 
 pytestmark = pytest.mark.slow
 ROBOBRAIN = str(Path(sys.executable).with_name("robobrain"))
+TAKEOVERS = int(os.environ.get("ROBOBRAIN_TAKEOVERS", "4"))
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +161,53 @@ def test_a_flipped_byte_in_the_journal_is_found_and_named(recorded: Path, tmp_pa
         replay(damaged)
 
 
+@pytest.mark.parametrize(
+    ("table", "column", "named"),
+    [
+        *(
+            ("chunks", column, r"stream \w+, commit \d+: the checksum")
+            for column in ("times", "kept", "data")
+        ),
+        *(("spikes", column, r"spikes, commit \d+: the check") for column in ("times", "counts", "senders")),
+        ("trials", "record", "store-000000.sqlite: differs from the file whose hash"),
+        ("events", "detail", "store-000000.sqlite: differs from the file whose hash"),
+    ],
+)
+def test_damage_of_every_kind_of_record_is_named(
+    recorded: Path, tmp_path: Path, table: str, column: str, named: str
+) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(recorded, damaged)
+    connection = sqlite3.connect(damaged / "store-000000.sqlite")
+    query = f"SELECT rowid, {column} FROM {table} WHERE length({column}) > 3 ORDER BY rowid DESC"
+    row, content = connection.execute(query).fetchone()
+    if isinstance(content, str):
+        content = content.replace("1", "2") if "1" in content else content.replace("0", "1") + " "
+    else:
+        content = bytes([content[0] ^ 4]) + content[1:]
+    with connection:
+        connection.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (content, row))
+    connection.close()
+    with pytest.raises(RecordingError, match=rf"the journal of .* is damaged: .*{named}"):
+        Journal(damaged)
+
+
+def test_a_flipped_bit_anywhere_in_the_store_is_found(recorded: Path, tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(recorded, damaged)
+    segment = damaged / "store-000000.sqlite"
+    whole = segment.read_bytes()
+    rng = random.Random(5)
+    for _ in range(30):
+        content = bytearray(whole)
+        content[rng.randrange(len(whole))] ^= 1 << rng.randrange(8)
+        segment.write_bytes(content)
+        with pytest.raises(RecordingError, match=r"store-000000|can't be read"):
+            Journal(damaged)
+    segment.write_bytes(whole)
+    assert Journal(damaged).exchanges == Journal(recorded).exchanges
+
+
 def test_another_course_of_the_body_is_named(recorded: Path) -> None:
     journal = Journal(recorded)
     journal._recorded["brain_input"] = journal._recorded["brain_input"].copy()
@@ -227,12 +278,14 @@ run_plan(RunPlan(out=Path({str(lost)!r}), brain="tiny", trials=2, threads=1), on
     assert replay(resumed) == 204
 
 
+@pytest.mark.timeout(60 + 60 * TAKEOVERS)
 def test_kills_at_random_moments_cost_no_step(
     recorded: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     rng = random.Random(3)
-    moments = set(rng.sample(range(1, 200), 4))
+    moments = sorted(rng.sample(range(1, 190), TAKEOVERS))
     brains: list[FailoverBrain] = []
+    killers: dict[int, subprocess.Popen[bytes]] = {}
     begin = FailoverBrain.__init__
 
     def remember(self: FailoverBrain, *arguments: Any, **options: Any) -> None:
@@ -242,14 +295,22 @@ def test_kills_at_random_moments_cost_no_step(
     monkeypatch.setattr(FailoverBrain, "__init__", remember)
 
     def kill(frame: Frame, _: object) -> None:
-        if frame.seq in moments:
-            victim = brains[0].kernel_pid
-            delay_s = rng.uniform(0.0, 0.01)
-            subprocess.Popen(["sh", "-c", f"sleep {delay_s}; kill -9 -{victim}"])
+        """Kill the kernel a random time after each moment, or after the exchange that replaces the last."""
+        victim = brains[0].kernel_pid
+        if frame.seq == 200 and killers:
+            [*killers.values()][-1].wait(60)
+        if moments and frame.seq >= moments[0] and victim not in killers:
+            moments.pop(0)
+            if killers:
+                [*killers.values()][-1].wait(60)
+            whom = rng.choice((str(victim), f"-{victim}"))  # the kernel, or its episode and instants too
+            command = f"sleep {rng.uniform(0.0, 0.01)}; kill -9 {whom}"
+            killers[victim] = subprocess.Popen(["sh", "-c", command])
 
     plan = RunPlan(out=tmp_path / "run", brain="tiny", trials=2, threads=1, spares=1, on_fault="failover")
     result = run_plan(plan, on_frame=kill)
-    assert result.takeovers == 4
+    assert not moments
+    assert result.takeovers == len(killers) == TAKEOVERS
     assert_equal_runs(recorded, tmp_path / "run")
 
 

@@ -66,6 +66,32 @@ def test_a_session_moves_to_a_warm_brain_when_its_own_is_lost() -> None:
 
 
 @pytest.mark.slow
+def test_a_pool_runs_on_with_fewer_brains_down_to_the_stated_number(tmp_path: Path) -> None:
+    starts = tmp_path / "starts"
+    command = [*KERNEL[:-1], "few", str(starts), "3"]
+    with Front(pool=3, min_brains=2, command=command) as front, ServerLink(front.address) as link:
+
+        def living() -> list[spb.Seat]:
+            return [one for one in link.status().seats if one.state != one.STATE_BUILDING]
+
+        wait_for(lambda: len(living()) == 3)
+        with RemoteBrain(front.address) as brain:
+            brain.reset(4)
+            for left in (2, 1):
+                os.kill(next(one.pid for one in living() if not one.client), signal.SIGKILL)
+                wait_for(lambda left=left: len(living()) == left)
+                if left == 2:
+                    RemoteBrain(front.address).close()
+            with pytest.raises(BrainFault, match=r"1 of 3 brains live, .* fewer than 2; open sessions go on"):
+                RemoteBrain(front.address)
+            assert brain.step([1, 2, 3]).seq == 1
+            starts.unlink()
+            wait_for(lambda: len(living()) >= 2)
+            RemoteBrain(front.address).close()
+            assert brain.step([1, 2, 3]).seq == 2
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["stopped", "asleep"])
 def test_a_hung_kernel_is_found_and_replaced(how: str) -> None:
     with Front(stall_s=1.5) as front, RemoteBrain(front.address) as brain:

@@ -22,6 +22,9 @@ from robobrain.errors import BrainFault
 
 _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 """From <linux/prctl.h>."""
+_MADV_COLLAPSE = 25
+"""From <linux/mman.h>; Linux 6.1 or later."""
+_HUGE_PAGE_BYTES = 2 * 2**20
 _MESSAGE_BYTES = 2**16
 _DESCRIPTOR_BYTES = array.array("i").itemsize
 
@@ -131,6 +134,32 @@ def memory_of(pid: int) -> tuple[int, int]:
         1024 * (kilobytes[f"{kind}_Clean"] + kilobytes[f"{kind}_Dirty"]) for kind in ("Private", "Shared")
     )
     return private, shared
+
+
+def use_huge_pages() -> None:
+    """Have Linux gather this process's own memory in huge pages, as far as it can.
+
+    A fork copies the page table, whose size is then one entry per 2 MB instead of one per 4 kB, and a copy
+    that writes to its memory still copies only the 4 kB that it writes to. What grows later is left alone:
+    huge pages in a copy would be its own as a whole. Before Linux 6.1 nothing happens.
+    """
+    libc = ctypes.CDLL(None)
+    for start, end in _own_memory():
+        first, last = -(-start // _HUGE_PAGE_BYTES), end // _HUGE_PAGE_BYTES
+        if first < last:
+            size = ctypes.c_size_t((last - first) * _HUGE_PAGE_BYTES)
+            libc.madvise(ctypes.c_void_p(first * _HUGE_PAGE_BYTES), size, _MADV_COLLAPSE)
+
+
+def _own_memory() -> list[tuple[int, int]]:
+    """Return begin and end of each mapping of this process that holds no file and can be written to."""
+    mappings = (line.split(maxsplit=5) for line in Path("/proc/self/maps").read_text().splitlines())
+    return [
+        (int(begin, 16), int(end, 16))
+        for addresses, access, _, _, _, *name in mappings
+        if access == "rw-p" and name in ([], ["[heap]"])
+        for begin, _, end in [addresses.partition("-")]
+    ]
 
 
 def openmp_path() -> str | None:

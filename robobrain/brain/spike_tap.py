@@ -56,14 +56,14 @@ class SpikeTap:
         self._nest = nest
         self._chunk_ms = chunk_ms
         self._since_ms = 0.0
-        self._recorder = nest.Create("spike_recorder")
-        self._node = Nodes(self._recorder)
+        recorder = nest.Create("spike_recorder")
+        self._node = Nodes(recorder)
         self._steps_per_ms = 1.0 / nest.resolution
         self.recorded: dict[str, NDArray[np.int64]] = {}
         for name in names:
             (population, ids), *_ = select_groups(Selector(population=name), populations)
             ids = ids[evenly_spread(population.size, min(population.size, per_population or population.size))]
-            nest.Connect(nest.NodeCollection(ids), self._recorder, "all_to_all", {"delay": min_delay_ms})
+            nest.Connect(nest.NodeCollection(ids), recorder, "all_to_all", {"delay": min_delay_ms})
             self.recorded[name] = ids
 
     def advance(self, run_ms: float) -> SpikeChunk | None:
@@ -74,21 +74,17 @@ class SpikeTap:
         self._since_ms += run_ms
         return self.flush() if self._since_ms >= self._chunk_ms - 1e-9 else None
 
-    def flush(self, *, prepared: bool = True) -> SpikeChunk:
+    def flush(self) -> SpikeChunk:
         """Return all spikes since the last chunk and clear them.
 
-        Args:
-            prepared: Whether the call is made between ``Prepare`` and ``Cleanup``, as in a running loop; the
-                kernel is left in the same state.
+        Call it between ``Prepare`` and ``Cleanup``; the kernel is left in the same state.
         """
-        if prepared:
-            self._nest.Cleanup()
+        self._nest.Cleanup()
         events = self._node.events()
         t_ms = np.asarray(events["times"], dtype=np.float64)
         sender = np.asarray(events["senders"]).astype(np.uint32)
-        self._node.set([{"n_events": 0}])
-        if prepared:
-            self._nest.Prepare()
+        self._node.clear()
+        self._nest.Prepare()
         self._since_ms = 0.0
         # One integer per spike sorts five times as fast as two keys.
         steps = np.rint(t_ms * self._steps_per_ms).astype(np.int64)

@@ -23,6 +23,10 @@ def serve(
     brain: Annotated[str, typer.Option(help="Size of the brain: tiny, small, ...")] = "small",
     listen: Annotated[str, typer.Option(help="Where to listen, HOST:PORT; port 0: any.")] = DEFAULT_LISTEN,
     pool: Annotated[int, typer.Option(min=1, help="Number of brains, one for each session.")] = 1,
+    min_brains: Annotated[
+        int,
+        typer.Option(min=0, help="Let nobody in with fewer living brains than this; open sessions go on."),
+    ] = 0,
     threads: Annotated[
         int | None, typer.Option(help="Threads of each brain (default: the size's own).")
     ] = None,
@@ -74,6 +78,7 @@ def serve(
         command=kernel_command(dataclasses.asdict(kernel)),
         listen=Address.parse(listen),
         pool=pool,
+        min_brains=min_brains,
         lease_s=lease_s,
         stall_s=stall_s,
         credentials=None if credentials is None else ServerCredentials.load(credentials, mutual=mutual_tls),

@@ -55,6 +55,8 @@ class ServerConfig:
         command: Program and arguments of a kernel process; ``--fd N`` is appended.
         listen: Where to listen.
         pool: Number of brains, and so of sessions at once.
+        min_brains: Living brains below which the server counts as out of service: nobody else is let in. Down
+            to it the pool runs on with fewer brains. 0: whoever comes waits for the next brain.
         lease_s: How long a session outlives its last stream or call.
         stall_s: How long a kernel that owes an answer may come to a halt before it counts as hung.
         credentials: Certificate, and what clients must prove; needed off loopback.
@@ -65,6 +67,7 @@ class ServerConfig:
     command: Sequence[str]
     listen: Address
     pool: int = 1
+    min_brains: int = 0
     lease_s: float = 30.0
     stall_s: float = 20.0
     credentials: ServerCredentials | None = None
@@ -74,6 +77,10 @@ class ServerConfig:
     def __post_init__(self) -> None:
         if not 1 <= self.pool <= 1024:
             raise ConfigurationError(f"a pool has 1 to 1024 brains, not {self.pool}")
+        if not 0 <= self.min_brains <= self.pool:
+            raise ConfigurationError(
+                f"min_brains is {self.min_brains}; use 0 to {self.pool}, as the pool has"
+            )
         for name in ("lease_s", "stall_s"):
             if not 0.1 <= getattr(self, name) <= 86400.0:
                 raise ConfigurationError(f"{name} is {getattr(self, name)}; use 0.1 to 86400 seconds")
@@ -93,7 +100,7 @@ async def running(config: ServerConfig) -> AsyncIterator[tuple[Address, asyncio.
         ConfigurationError: The address can't be used, or a package is missing.
         BrainFault: The brain can't be built.
     """
-    pool = Pool(config.command, config.pool, stall_s=config.stall_s)
+    pool = Pool(config.command, config.pool, stall_s=config.stall_s, min_brains=config.min_brains)
     report = telemetry()
     sessions = Sessions(pool, lease_s=config.lease_s, on_end=lambda one: _ended(one, report.session_ended))
     limits = config.limits
@@ -194,11 +201,11 @@ def _bind(server: grpc.aio.Server, config: ServerConfig) -> Address:
 
 
 async def _keep_health(health: Any, pool: Pool) -> None:
-    """Tell SERVING while there is a living brain, for ever."""
+    """Tell SERVING while there are as many living brains as there have to be, for ever."""
     from grpc_health.v1.health_pb2 import HealthCheckResponse  # noqa: PLC0415
 
     while True:
-        ready = any(seat.is_ready for seat in pool.seats)
+        ready = pool.living >= max(1, pool.min_brains)
         state = HealthCheckResponse.SERVING if ready else HealthCheckResponse.NOT_SERVING
         for name in ("", SERVICE):
             await health.set(name, state)

@@ -57,12 +57,20 @@ class Pool:
 
     Attributes:
         seats: The seats.
+        min_brains: With fewer living brains than this nobody else is let in.
         description: What the brains are; None until the first is built.
     """
 
-    def __init__(self, command: Sequence[str], size: int, *, stall_s: float) -> None:
-        """Prepare ``size`` seats for kernels started by ``command``; :meth:`start` fills them."""
-        self._command, self._stall_s = command, stall_s
+    def __init__(self, command: Sequence[str], size: int, *, stall_s: float, min_brains: int = 0) -> None:
+        """Prepare ``size`` seats for kernels started by ``command``; :meth:`start` fills them.
+
+        Args:
+            command: Program and arguments of a kernel.
+            size: Number of seats.
+            stall_s: How long a kernel that owes an answer may come to a halt before it counts as hung.
+            min_brains: With fewer living brains than this nobody else is let in.
+        """
+        self._command, self._stall_s, self.min_brains = command, stall_s, min_brains
         self.seats = [Seat(number) for number in range(1, size + 1)]
         self.description: pb.Description | None = None
         self._keepers: list[asyncio.Task[None]] = []
@@ -87,6 +95,11 @@ class Pool:
         await asyncio.gather(*tasks, return_exceptions=True)
         kernels = [seat.kernel for seat in self.seats if seat.kernel is not None]
         await asyncio.gather(*(kernel.end() for kernel in kernels))
+
+    @property
+    def living(self) -> int:
+        """Number of brains that are built and alive."""
+        return sum(seat.is_ready for seat in self.seats)
 
     def free_seat(self) -> Seat | None:
         """Return a seat that nobody holds, one with a living brain before others; None if there is none."""

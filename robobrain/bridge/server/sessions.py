@@ -216,11 +216,17 @@ class Sessions:
 
         Raises:
             ConfigurationError: The name can't be used.
-            Refused: Every brain is leased; says to whom, and since when.
+            Refused: Every brain is leased (says to whom, and since when), or too many brains are lost.
         """
         if not (0 < len(client) <= NAME_LENGTH and client.isprintable()):
             raise ConfigurationError(f"a client's name has 1 to {NAME_LENGTH} printable characters")
-        seat = self._pool.free_seat()
+        pool = self._pool
+        if pool.living < pool.min_brains:
+            raise Refused(
+                f"{pool.living} of {len(pool.seats)} brains live, and this server lets nobody in with fewer "
+                f"than {pool.min_brains}; open sessions go on, lost brains are built again: try later"
+            )
+        seat = pool.free_seat()
         if seat is None:
             raise Refused(self._who_holds())
         session = seat.holder = Session(client, self._pool, seat)
