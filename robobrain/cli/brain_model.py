@@ -16,6 +16,7 @@ from robobrain.brain.openmp import configure_openmp
 from robobrain.cli.console import build_progress, console, errors
 from robobrain.cli.options import (
     Disconnect,
+    Family,
     Folder,
     Lesion,
     Scale,
@@ -91,10 +92,11 @@ def neuron(
     population: Annotated[str, typer.Argument(help="Population, e.g. M1_L5B_PT.")],
     size: Annotated[str, typer.Option(help="Size that the bias current is of.")] = "small",
     brain: Folder = None,
+    family: Family = None,
     out: Annotated[Path, typer.Option(help="Figure (PNG).")] = Path("neuron.png"),
 ) -> None:
     """Put one neuron model on the bench: f-I curve, response to steps, and its curve under synaptic noise."""
-    choice = choose(brain_name(size, brain, None))
+    choice = choose(brain_name(size, brain, None, family))
     configure_openmp(1)
     from robobrain.brain.neuron_bench import INPUTS, draw_neuron, measure_neuron  # noqa: PLC0415
 
@@ -120,6 +122,7 @@ def probe(
     size: Size = "small",
     brain: Folder = None,
     scale: Scale = None,
+    family: Family = None,
     trials: Annotated[int, typer.Option(min=2, help="Stimuli per pathway.")] = 20,
     out: Annotated[Path | None, typer.Option(help="Folder for table, text and figure.")] = None,
     seed: Seed = None,
@@ -130,7 +133,7 @@ def probe(
     shuffle: Shuffle = False,
 ) -> None:
     """Stimulate one pathway at a time; exit 1 where directions or order are not as expected."""
-    choice = choose(brain_name(size, brain, scale))
+    choice = choose(brain_name(size, brain, scale, family))
     spec = choice.spec(seed=seed, alterations=alterations(lesion, silence, disconnect, shuffle))
     count = spec.threads if threads is None else threads
     configure_openmp(count)
