@@ -124,6 +124,9 @@ def probe(
     scale: Scale = None,
     family: Family = None,
     trials: Annotated[int, typer.Option(min=2, help="Stimuli per pathway.")] = 20,
+    pathway: Annotated[
+        list[str] | None, typer.Option(help="Test this pathway, or those that begin so. Can be repeated.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for table, text and figure.")] = None,
     seed: Seed = None,
     threads: Threads = None,
@@ -139,20 +142,22 @@ def probe(
     configure_openmp(count)
     from robobrain.brain.capacity import check_fits  # noqa: PLC0415
     from robobrain.brain.network import Network  # noqa: PLC0415
-    from robobrain.brain.pathways import ProbeBench, by_direction  # noqa: PLC0415
+    from robobrain.brain.pathways import named  # noqa: PLC0415
+    from robobrain.brain.probe_bench import ProbeBench, unmet  # noqa: PLC0415
     from robobrain.brain.probe_report import HEADINGS, probe_rows, write_probe  # noqa: PLC0415
 
+    wanted = named(pathway or ())
     check_fits(choice.tables, spec)
     with build_progress(spec.label) as progress:
-        bench = ProbeBench(Network(spec, threads=count, progress=progress))
+        bench = ProbeBench(Network(spec, threads=count, progress=progress), wanted)
     responses = {}
     with errors.status("") as status:
-        for pathway in bench.pathways:
+        for tested in bench.pathways:
 
-            def show(trial: int, name: str = pathway.name) -> None:
+            def show(trial: int, name: str = tested.name) -> None:
                 status.update(f"{name}: stimulus {trial + 1} of {trials}")
 
-            responses[pathway.name] = bench.test(pathway, trials=trials, report=show)
+            responses[tested.name] = bench.test(tested, trials=trials, report=show)
     title = f"{spec.label}: responses to stimuli, {trials} trials, seed {spec.seed}"
     console.print(title)
     for name, response in responses.items():
@@ -162,7 +167,7 @@ def probe(
         console.print(table)
     if out is not None:
         console.print(", ".join(str(path) for path in write_probe(out, title, responses)))
-    if broken := by_direction(responses):
+    if broken := unmet(responses):
         for line in broken:
             errors.print(f"[bold red]{line}[/]")
         raise typer.Exit(1)
