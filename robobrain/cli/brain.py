@@ -146,11 +146,14 @@ def _population_table(spec: BrainSpec, tables: BrainTables) -> Table:
 
 def _verify(spec: BrainSpec, synapses: int) -> None:
     configure_openmp(spec.threads)
+    from robobrain.brain.fingerprint import fingerprint  # noqa: PLC0415
     from robobrain.brain.network import Network  # noqa: PLC0415
 
     with build_progress(spec.label) as progress:
-        counts = Network(spec, progress=progress).kernel_counts()
+        network = Network(spec, progress=progress)
+    counts, found = network.kernel_counts(), fingerprint(network)
     console.print(f"NEST counts {counts.neurons:,} neurons and {counts.synapses:,} synapses between them")
+    console.print(f"fingerprint: connections {found.connections}, neurons {found.neurons}", highlight=False)
     if (counts.neurons, counts.synapses) != (spec.neurons, synapses):
         raise ConfigurationError(f"the tables give {spec.neurons:,} neurons and {synapses:,} synapses")
 
