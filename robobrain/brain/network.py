@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robobrain.brain.alterations import EVERYWHERE
 from robobrain.brain.selectors import PlacedPopulation
 from robobrain.brain.sheet import Sheet, draw_synapses
 from robobrain.brain.spec import BrainSpec, Population, Projection
@@ -127,6 +128,34 @@ class Network:
             synapses=len(self.nest.GetConnections(members, members)),
         )
 
+    def cut(self, pre: str, post: str) -> int:
+        """Let nothing pass from ``pre`` to ``post`` any more; return the number of synapses.
+
+        Possible between two runs. Weights become zero, which is cheap; only the few synapses on relays, which
+        repeat spikes whatever their weight, are removed (4 ms each).
+
+        Args:
+            pre: Population, region, or ``*``.
+            post: Likewise.
+        """
+        senders = [population for population in self.populations.values() if _within(population, pre)]
+        found = 0
+        for relay in (False, True):
+            receivers = [p for p in self.populations.values() if p.relay == relay and _within(p, post)]
+            if not (senders and receivers):
+                continue
+            synapses = self.nest.GetConnections(self._collect(senders), self._collect(receivers))
+            found += len(synapses)
+            if relay and len(synapses):
+                synapses.disconnect()
+            elif len(synapses):
+                synapses.weight = 0.0
+        return found
+
+    def _collect(self, populations: Sequence[PlacedPopulation]) -> Any:
+        ids = [np.arange(p.first_id, p.first_id + p.size) for p in populations]
+        return self.nest.NodeCollection(np.concatenate(ids).tolist())
+
     def _prepare_kernel(self) -> None:
         self.nest.verbosity = self.nest.VerbosityLevel.ERROR
         self.nest.ResetKernel()
@@ -226,6 +255,10 @@ class Network:
         source = self.nest.Create("poisson_generator", params={"rate": rate_hz})
         self.nest.Connect(source, relays, "all_to_all", {"delay": DRIVE_DELAY_MS})
         return int(relays[0].global_id)
+
+
+def _within(population: PlacedPopulation, name: str) -> bool:
+    return name in (population.name, population.region, EVERYWHERE)
 
 
 def wiring_generator(seed: int, projection: Projection) -> np.random.Generator:
