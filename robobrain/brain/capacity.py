@@ -11,7 +11,7 @@ from robobrain.brain.tables import BrainTables
 from robobrain.errors import ConfigurationError
 
 # Measured with `robobrain bench build` at tiny, small, 0.1, medium and full; NEST 3.10.0, one thread of an
-# x86-64 server core (see docs/brain-sizes.md). Memory hardly depends on the machine; time does.
+# x86-64 server core (see docs/brain_measured.md). Memory hardly depends on the machine; time does.
 PROCESS_BYTES = 112e6
 """Interpreter, NEST and NumPy."""
 NEURON_BYTES = 3_900.0
