@@ -9,7 +9,7 @@ import numpy as np
 
 from robobrain.brain.network import Network
 
-CONNECTION = ("source", "target", "port", "delay", "weight")
+CONNECTION = ("source", "target", "receptor", "delay", "weight")
 """What tells synapses apart; sorted in this order, since threads store them in orders of their own."""
 
 
