@@ -171,7 +171,7 @@ PATHWAYS = (
         name="parallel fibres",
         targets=("CB_M1_gr",),
         rate_hz=100.0,
-        weight_nS=0.1,
+        weight_nS=0.4,
         column=True,
         stages=(
             Stage(population="CB_M1_gr", direction="up", column="stimulated"),
