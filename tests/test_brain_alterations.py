@@ -152,3 +152,52 @@ def test_a_kernel_process_and_an_environment_run_a_lesioned_brain() -> None:
         assert env.step(env.action_space.sample())[0].shape == env.observation_space.shape
     finally:
         env.close()
+
+
+@pytest.mark.parametrize(("pre", "post"), [("M1", "BG"), ("VM", "S1_L4_Pyr"), ("*", "CB_M1_pons")])
+def test_synapses_are_cut_between_two_runs(tiny: BrainSpec, pre: str, post: str) -> None:
+    spec = alter(tiny, Alterations(disconnect=(f"{pre}:{post}",)))
+    network = Network(tiny, threads=1)
+    network.nest.Prepare()
+    network.nest.Run(20.0)
+    before = network.kernel_counts().synapses
+    cut = network.cut(pre, post)
+    relays = before - network.kernel_counts().synapses
+    weights = {
+        key: np.atleast_1d(network.nest.GetConnections(network.nodes[key[0]], network.nodes[key[1]]).weight)
+        for key in {p.key[:2] for p in tiny.projections} - {p.key[:2] for p in spec.projections}
+        if not network.populations[key[1]].relay
+    }
+    network.nest.Run(20.0)
+    network.nest.Cleanup()
+    assert cut == pytest.approx(tiny.synapses_expected - spec.synapses_expected, rel=0.05)
+    assert relays + sum(map(len, weights.values())) == cut
+    assert not any(np.any(values) for values in weights.values())
+    assert network.nest.GetConnections(network.nodes["M1_L23_CC"], network.nodes["M1_L23_PV"]).weight[0] != 0
+    assert network.cut("BG_MSN", "CB_M1_gr") == 0
+
+
+@pytest.mark.slow
+def test_a_running_brain_is_cut_by_name() -> None:
+    from robobrain.brain.config import local_brain
+
+    with local_brain("tiny") as link:
+        pons = link.description.output_slice("region_rate")
+        link.reset(1)
+        rest = [0.0] * link.description.input_size
+
+        def rates(silence: tuple[str, ...]) -> np.ndarray:
+            link.restore(instant, silence=silence)
+            return np.mean([link.step(rest).outputs[pons] for _ in range(60)], axis=0)
+
+        instant = link.snapshot()
+        whole, cut = rates(()), rates(("*:CB_M1", "VM:*"))
+        again = rates(())
+    assert np.array_equal(whole, again)  # the instant itself is not touched
+    assert np.max(np.abs(cut - whole)) > 1.0
+    with local_brain("tiny") as link:
+        link.reset(1)
+        with pytest.raises(ConfigurationError, match="PRE:POST"):
+            link.restore(link.snapshot(), silence=["M1:BG:VL"])
+        with pytest.raises(ConfigurationError, match="no population or region 'V1'"):
+            link.restore(link.snapshot(), silence=["V1:M1"])

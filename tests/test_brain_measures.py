@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +11,8 @@ from typer.testing import CliRunner
 
 from robobrain.brain.choice import choose
 from robobrain.brain.neuron_bench import draw_neuron, measure_neuron
+from robobrain.brain.pathways import GRADED, PATHWAYS, Pathway, Stage, named
+from robobrain.brain.probe_bench import PathwayResponse, StageResponse, unmet
 from robobrain.brain.rest_report import measure_seeds, summary, write_report
 from robobrain.brain.statistics import average, spike_statistics
 from robobrain.cli import app
@@ -90,6 +93,8 @@ def test_what_is_no_neuron_is_refused(name: str, said: str) -> None:
 @pytest.mark.slow
 def test_stimuli_travel_along_the_loop(tmp_path: Path) -> None:
     arguments = ["brain", "probe", "small", "--trials", "20", "--seed", "5", "--threads", "1"]
+    for name in ("spindles to cortex", "corticospinal", "corticostriatal", "pause"):
+        arguments += ["--pathway", name]
     result = CliRunner().invoke(app, [*arguments, "--out", str(tmp_path)], env={"COLUMNS": "120"})
     assert result.exit_code == 0, result.output
     assert "CB_M1_pons" in (tmp_path / "probe.md").read_text()
@@ -99,6 +104,70 @@ def test_stimuli_travel_along_the_loop(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_cut_pathway_fails_its_probe() -> None:
     arguments = ["brain", "probe", "small", "--trials", "3", "--threads", "1", "--disconnect", "M1:CB_M1"]
+    arguments += ["--pathway", "corticospinal"]
     result = CliRunner().invoke(app, arguments, env={"COLUMNS": "120"})
     assert result.exit_code == 1
     assert "CB_M1_pons goes" in result.output
+
+
+def test_pathways_are_named_by_their_beginning() -> None:
+    assert [pathway.name for pathway in named(["sensory gain"])] == [
+        "sensory gain 1",
+        "sensory gain 2",
+        "sensory gain 3",
+    ]
+    assert named([]) == PATHWAYS
+    assert {name for graded in GRADED for name in graded.pathways} <= {p.name for p in PATHWAYS}
+    with pytest.raises(ConfigurationError, match="no pathway 'smell'; there are spindles to cortex"):
+        named(["smell"])
+
+
+def response(name: str, population: str, change_hz: float, **expected: Any) -> PathwayResponse:
+    """A response of one stage that is sure to 0.1 Hz."""
+    stage = Stage(population=population, **({"direction": "any"} | expected))
+    one = StageResponse(
+        stage=stage,
+        base_hz=90.0,
+        change_hz=change_hz,
+        error_hz=0.1,
+        gain=1.0,
+        latency_ms=float("nan"),
+        course_hz=np.zeros(250),
+    )
+    return PathwayResponse(pathway=Pathway(name=name, targets=("x",), stages=(stage,)), stages=(one,))
+
+
+@pytest.mark.parametrize(
+    ("change_hz", "expected", "holds"),
+    [
+        (5.0, {"direction": "up"}, True),
+        (-5.0, {"direction": "up"}, False),
+        (0.15, {"direction": "up"}, False),  # less than two standard errors
+        (0.15, {"direction": "none"}, True),
+        (5.0, {"direction": "none"}, False),
+        (5.0, {"below_hz": 100.0}, True),
+        (15.0, {"below_hz": 100.0}, False),
+    ],
+)
+def test_an_expectation_that_fails_is_named(change_hz: float, expected: dict[str, Any], holds: bool) -> None:
+    found = unmet({"a": response("a", "BG_STN", change_hz, **expected)})
+    assert (found == []) == holds
+    assert holds or found[0].startswith("a: BG_STN goes ")
+
+
+def test_a_gain_that_is_not_graded_is_named() -> None:
+    graded = GRADED[0]
+
+    def found(*changes_hz: float) -> list[str]:
+        steps = zip(graded.pathways, changes_hz, strict=True)
+        responses = {}
+        for name, change_hz in steps:
+            stages = [response(name, stage, change_hz).stages[0] for stage in graded.stages]
+            pathway = Pathway(name=name, targets=("x",), stages=tuple(stage.stage for stage in stages))
+            responses[name] = PathwayResponse(pathway=pathway, stages=tuple(stages))
+        return unmet(responses)
+
+    assert found(1.0, 2.0, 3.0) == []
+    assert found(1.0, 0.95, 3.0) == []  # a fall that is not sure
+    assert len(found(1.0, 3.0, 2.0)) == len(graded.stages)
+    assert "changes by +1.00, +3.00, +2.00 Hz, expected to grow" in found(1.0, 3.0, 2.0)[0]

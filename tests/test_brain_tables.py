@@ -7,8 +7,6 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from robobrain.brain.tables import BrainTables, default_folder, load_tables
 from robobrain.errors import ConfigurationError, TableError
@@ -172,31 +170,3 @@ def test_a_population_needs_a_resting_rate(folder: Path) -> None:
 def test_an_unknown_size_lists_the_known_ones(tables: BrainTables) -> None:
     with pytest.raises(ConfigurationError, match="tiny, small"):
         tables.size("huge")
-
-
-NUMBERS = ("indegree", "weight", "weight_log_sd", "delay_ms", "delay_jitter_ms")
-
-
-@settings(max_examples=40, deadline=None)
-@given(
-    row=st.integers(2, 700),
-    column=st.sampled_from(NUMBERS),
-    text=st.one_of(st.text(max_size=8), st.sampled_from(["nan", "-inf", "1e999", "", "0x10", "1,5"])),
-)
-def test_no_text_in_a_number_goes_unnoticed(
-    tmp_path_factory: pytest.TempPathFactory, row: int, column: str, text: str
-) -> None:
-    if "\r" in text or "\n" in text or "\0" in text:
-        return  # these break the file into other rows, a case of its own
-    try:
-        float(text)
-        finite_number = text.strip().lower() not in ("nan", "-inf", "inf", "1e999", "infinity")
-    except ValueError:
-        finite_number = False
-    folder = Path(shutil.copytree(default_folder(), tmp_path_factory.mktemp("fuzz") / "brain"))
-    edit(folder / "projections.csv", row, **{column: text})
-    if finite_number:
-        return
-    with pytest.raises(TableError) as error:
-        load_tables(folder)
-    assert error.value.row == row

@@ -11,14 +11,14 @@ from robobrain.brain.tables import BrainTables
 from robobrain.errors import ConfigurationError
 
 # Measured with `robobrain bench build` at tiny, small, 0.1, medium and full; NEST 3.10.0, one thread of an
-# x86-64 server core (see docs/brain-sizes.md). Memory hardly depends on the machine; time does.
-PROCESS_BYTES = 112e6
-"""Interpreter, NEST and NumPy."""
+# x86-64 server core (see docs/brain_measured.md). Memory hardly depends on the machine; time does.
+PROCESS_BYTES = 190e6
+"""Interpreter, NumPy, NEST, and what NEST imports where it can (pandas, SciPy, Matplotlib: 80 MB)."""
 NEURON_BYTES = 3_900.0
 SYNAPSE_BYTES = 48.0
 """One synapse with the tables that NEST keeps of its source and target (no part grows with in-degree)."""
-START_S = 0.1
-"""Kernel start and calls, which small brains are dominated by."""
+START_S = 0.5
+"""Import of NEST, kernel start and calls, which small brains are dominated by."""
 NEURON_S = 26e-6
 SYNAPSE_S = 0.2e-6
 RESERVE = 0.9

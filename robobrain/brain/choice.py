@@ -7,7 +7,7 @@ from pathlib import Path
 
 from robobrain.brain.alterations import NONE, Alterations, alter
 from robobrain.brain.scaling import scale
-from robobrain.brain.sizes import parse_scale
+from robobrain.brain.sizes import parse_scale, split_family
 from robobrain.brain.spec import BrainSpec
 from robobrain.brain.tables import BrainTables, load_tables
 
@@ -35,14 +35,16 @@ def choose(brain: str) -> BrainChoice:
 
     Args:
         brain: A size (``small``), the part of all neurons to build (``0.05``), or a folder of tables with or
-            without a size (``my_brain``, ``my_brain:tiny``).
+            without a size (``my_brain``, ``my_brain:tiny``). ``-conductance`` behind a size builds the
+            published conductance-based neurons (``tiny-conductance``).
 
     Raises:
         ConfigurationError: There is no such size or folder.
         TableError: The folder's tables are invalid.
     """
     own = load_tables()
-    if brain in own.sizes.sizes or parse_scale(brain) is not None:
+    plain, _ = split_family(brain)
+    if plain in own.sizes.sizes or parse_scale(plain) is not None:
         return BrainChoice(tables=own, size=brain)
     folder, _, size = brain.rpartition(":") if not Path(brain).is_dir() else (brain, "", DEFAULT_SIZE)
     if not folder or not Path(folder).is_dir():

@@ -9,13 +9,13 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-import yaml
 from pydantic import ValidationError
 
 from robobrain.brain.devices import SECTIONS, Devices, problems, validated
 from robobrain.brain.entries import InputEntry, OutputEntry, Provenance
 from robobrain.brain.histories import FieldOutputMonitor, VoltageMonitor
 from robobrain.brain.monitors import DirectOutputMonitor
+from robobrain.brain.reading import read_yaml
 from robobrain.brain.selectors import Selector, check_names
 from robobrain.brain.signals import DirectEquationSource, GlobalSource, Silence, UniformRegionSource
 from robobrain.brain.sources import DirectInputSource
@@ -94,21 +94,6 @@ def read_document(path: Path | None) -> tuple[str, dict[str, Any]]:
     return resource.name, document
 
 
-def read_yaml(file: str, read_text: Callable[[str], str]) -> dict[Any, Any]:
-    """Return the mapping in a YAML file in which no key is given twice.
-
-    Raises:
-        TableError: It can't be read, or is no mapping.
-    """
-    try:
-        document = yaml.load(read_text("utf-8"), Loader=_StrictLoader)
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, RecursionError) as error:
-        raise TableError(file, "1", f"not readable as YAML: {error}", "correct the file") from error
-    if not isinstance(document, dict):
-        raise TableError(file, "1", "not a mapping", "give named sections")
-    return document
-
-
 def parse_devices(file: str, document: Mapping[str, Any]) -> Devices:
     """Return the devices of a mapping of sections, as it stands in a YAML file.
 
@@ -151,19 +136,6 @@ def _declared(kind: type[Any], item: object) -> Any:
     if isinstance(item, dict) and isinstance(item.get("provenance"), dict):
         item = item | {"provenance": Provenance.model_validate(item["provenance"]).text()}
     return validated(kind, item)
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Plain YAML, except that a key given twice is an error instead of a silent loss."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = {key for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key given twice: {', '.join(twice)}", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
 
 
 def _load_list(file: str, section: str, raw: object, make: Callable[[object], _S]) -> tuple[_S, ...]:

@@ -201,4 +201,6 @@ def _jump(population: Population, weight: float, port: int) -> tuple[float, floa
             alpha = population.model == "iaf_psc_alpha"
             return weight * (math.e if alpha else 1.0) * tau_ms / capacitance_pF, (2 if alpha else 1) * tau_ms
         case other:
-            raise ConfigurationError(f"the mean-field prediction knows no neuron model {other}")
+            raise ConfigurationError(
+                f"the mean-field prediction knows no neuron model {other}; it covers the current family"
+            )

@@ -135,9 +135,16 @@ class BrainModel:
     def silence(self, names: Sequence[str]) -> None:
         """Let the neurons of populations or regions fire no more: their thresholds move out of reach.
 
+        ``PRE:POST`` cuts the synapses between two of them instead; ``*`` stands for everything.
+
         Raises:
-            ConfigurationError: A population consists of relays, which have no threshold.
+            ConfigurationError: A population consists of relays, which have no threshold, or there is nothing
+                to cut.
         """
+        for pair in names:
+            pre, colon, post = pair.partition(":")
+            if colon and not self._network.cut(pre, post):
+                raise ConfigurationError(f"there is no synapse from {pre} to {post} to cut")
         for name, population in self._network.populations.items():
             if name in names or population.region in names:
                 nodes = self._network.nodes[name]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -11,12 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from robobrain.brain.alterations import EVERYWHERE
 from robobrain.brain.selectors import PlacedPopulation
 from robobrain.brain.sheet import Sheet, draw_synapses
 from robobrain.brain.spec import BrainSpec, Population, Projection
 from robobrain.seeding import generator, nest_seed
 
 Progress = Callable[[str, float], None]
+Ids = NDArray[np.int64]
 
 DRIVE_DELAY_MS = 1.0
 """Delay of the background input; the shortest of the tables, so it keeps the kernel's cycle."""
@@ -28,11 +30,32 @@ BATCH = 500_000
 class _Wires(NamedTuple):
     """Synapses as Connect takes them: identifiers, and one value each."""
 
-    source: NDArray[np.int64]
-    target: NDArray[np.int64]
+    source: Ids
+    target: Ids
     weight: NDArray[np.float64]
     delay: NDArray[np.float64]
-    receptor_type: NDArray[np.int64]
+    receptor_type: Ids
+
+
+class _Batch:
+    """Synapses that wait for one call of Connect."""
+
+    def __init__(self, connect: Callable[[Ids, Ids, dict[str, NDArray[Any]]], None]) -> None:
+        self._connect = connect
+        self._wires: list[_Wires] = []
+        self.waiting = 0
+
+    def add(self, wires: _Wires) -> None:
+        self._wires.append(wires)
+        self.waiting += len(wires.target)
+
+    def connect(self) -> None:
+        """Connect what waits."""
+        if self.waiting:
+            columns = zip(_Wires._fields, zip(*self._wires, strict=True), strict=True)
+            joined: dict[str, Any] = {name: np.concatenate(parts) for name, parts in columns}
+            self._connect(joined.pop("source"), joined.pop("target"), joined)
+        self._wires, self.waiting = [], 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,6 +128,34 @@ class Network:
             synapses=len(self.nest.GetConnections(members, members)),
         )
 
+    def cut(self, pre: str, post: str) -> int:
+        """Let nothing pass from ``pre`` to ``post`` any more; return the number of synapses.
+
+        Possible between two runs. Weights become zero, which is cheap; only the few synapses on relays, which
+        repeat spikes whatever their weight, are removed (4 ms each).
+
+        Args:
+            pre: Population, region, or ``*``.
+            post: Likewise.
+        """
+        senders = [population for population in self.populations.values() if _within(population, pre)]
+        found = 0
+        for relay in (False, True):
+            receivers = [p for p in self.populations.values() if p.relay == relay and _within(p, post)]
+            if not (senders and receivers):
+                continue
+            synapses = self.nest.GetConnections(self._collect(senders), self._collect(receivers))
+            found += len(synapses)
+            if relay and len(synapses):
+                synapses.disconnect()
+            elif len(synapses):
+                synapses.weight = 0.0
+        return found
+
+    def _collect(self, populations: Sequence[PlacedPopulation]) -> Any:
+        ids = [np.arange(p.first_id, p.first_id + p.size) for p in populations]
+        return self.nest.NodeCollection(np.concatenate(ids).tolist())
+
     def _prepare_kernel(self) -> None:
         self.nest.verbosity = self.nest.VerbosityLevel.ERROR
         self.nest.ResetKernel()
@@ -147,7 +198,7 @@ class Network:
     def _connect(self, senders: Mapping[str, int]) -> None:
         sheets = {population.name: Sheet(population.size) for population in self.spec.populations}
         total = len(self.spec.projections)
-        batch: list[_Wires] = []
+        batch = _Batch(self._connect_columns)
         for index, projection in enumerate(self.spec.projections):
             drawn = draw_synapses(
                 projection,
@@ -158,7 +209,7 @@ class Network:
                 shuffled=self.spec.shuffled,
             )
             self.synapses[projection.key] = len(drawn.target)
-            batch.append(
+            batch.add(
                 _Wires(
                     source=drawn.source + senders[projection.pre],
                     target=drawn.target + self.populations[projection.post].first_id,
@@ -167,21 +218,18 @@ class Network:
                     receptor_type=np.full(len(drawn.target), projection.port),
                 )
             )
-            if sum(len(wires.target) for wires in batch) >= BATCH or index == total - 1:
-                self._connect_batch(batch)
+            if batch.waiting >= BATCH:
+                batch.connect()
                 self._report("connect", index / total)
-                batch = []
+        batch.connect()
 
-    def _connect_batch(self, batch: list[_Wires]) -> None:
-        columns = zip(_Wires._fields, zip(*batch, strict=True), strict=True)
-        joined = {name: np.concatenate(parts) for name, parts in columns}
-        source, target = joined.pop("source"), joined.pop("target")
-        if len(source):
-            self.nest.Connect(source, target, "one_to_one", joined)
+    def _connect_columns(self, source: Ids, target: Ids, synapses: dict[str, NDArray[Any]]) -> None:
+        self.nest.Connect(source, target, "one_to_one", synapses)
 
     def _drive(self) -> None:
         noise, resolution_ms = self.spec.noise, self.spec.resolution_ms
         pool = self._poisson_relays(noise.relays, noise.rate_hz)
+        batch = _Batch(self._connect_columns)
         for drive in self.spec.drives:
             if not drive.inputs:
                 source = self.nest.Create("poisson_generator", params={"rate": drive.rate_hz})
@@ -194,9 +242,12 @@ class Network:
             relay = rng.integers(0, noise.relays, len(target)) + pool
             delay_ms = rng.uniform(*noise.delay_ms, len(target))
             delay_ms = np.maximum(1, np.round(delay_ms / resolution_ms)) * resolution_ms
-            weights = np.full(len(target), drive.weight)
-            self.nest.Connect(relay, target, "one_to_one", {"weight": weights, "delay": delay_ms})
+            weight = np.full(len(target), drive.weight)
+            batch.add(_Wires(relay, target, weight, delay_ms, np.zeros_like(target)))
             self.noise_synapses += len(target)
+            if batch.waiting >= BATCH:
+                batch.connect()
+        batch.connect()
 
     def _poisson_relays(self, number: int, rate_hz: float) -> int:
         """Create neurons that fire as independent Poisson trains; return the first identifier."""
@@ -204,6 +255,10 @@ class Network:
         source = self.nest.Create("poisson_generator", params={"rate": rate_hz})
         self.nest.Connect(source, relays, "all_to_all", {"delay": DRIVE_DELAY_MS})
         return int(relays[0].global_id)
+
+
+def _within(population: PlacedPopulation, name: str) -> bool:
+    return name in (population.name, population.region, EVERYWHERE)
 
 
 def wiring_generator(seed: int, projection: Projection) -> np.random.Generator:

@@ -73,7 +73,8 @@ def measure_neuron(spec: BrainSpec, name: str, target_hz: Mapping[str, float]) -
     if population.v_init_mV is None:
         raise ConfigurationError(f"{name} is a pool of relays, which repeat what they hear")
     params: dict[str, Any] = population.params
-    rheobase_pA = params["C_m"] / params["tau_m"] * (params["V_th"] - params["E_L"])
+    leak_nS = params["g_L"] if "g_L" in params else params["C_m"] / params["tau_m"]
+    rheobase_pA = leak_nS * (params["V_th"] - params["E_L"])
     current_pA = np.linspace(0.0, RHEOBASES * rheobase_pA, CURRENTS)
     bench = _Bench(spec, population)
     step_pA = rheobase_pA * np.array(STEPS)

@@ -1,38 +1,36 @@
-"""Pathway tests: stimulate one stage of the loop at a time and see when and how the others follow."""
+"""Pathways of the loop: what is stimulated, what should follow, and how."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Literal
 
-import numpy as np
-from numpy.typing import NDArray
+from robobrain.brain.selectors import Tile
+from robobrain.errors import ConfigurationError
 
-from robobrain.brain.network import Network
-from robobrain.brain.resting import RateMeter
-from robobrain.brain.selectors import Selector, Tile, select
+Direction = Literal["up", "down", "none", "any"]
 
-Direction = Literal["up", "down", "any"]
-
-BASE_MS, STIMULUS_MS, GAP_MS = 300.0, 200.0, 300.0
-BIN_MS = 2.0
-LATEST_MS = 150.0
-"""A response that begins later is none of the pathway's."""
-SURE = 2.0
-"""A change counts when it is larger than so many standard errors over trials."""
-STIMULUS_DELAY_MS = 1.0
 COLUMN = Tile(index=1, nx=4, ny=2)
+"""The stimulated column: an eighth of a sheet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One population that should follow, and how; ``column`` narrows it to one tile or the others."""
+    """One population that should follow, and how.
+
+    Attributes:
+        population: Its name.
+        direction: How its rate should change; ``any`` is reported and not judged.
+        column: Only the cells of the stimulated column, or of the others.
+        below_hz: The rate must stay below this during the stimulus.
+    """
 
     population: str
     direction: Direction
     column: Literal["all", "stimulated", "others"] = "all"
+    below_hz: float = math.inf
 
     @property
     def label(self) -> str:
@@ -51,8 +49,9 @@ class Pathway:
         rate_hz: Poisson rate per stimulated cell.
         weight_nS: Weight of the stimulus.
         silence_mV: Hyperpolarise the targets by so many mV instead.
+        without: Populations that are kept from firing before and during the stimulus.
         column: Whether only one tile (an eighth) of the targets is stimulated.
-        stages: What follows; ``any`` is reported and not judged.
+        stages: What follows.
         ordered: Labels whose latencies must not decrease.
     """
 
@@ -61,9 +60,24 @@ class Pathway:
     rate_hz: float = 0.0
     weight_nS: float = 0.0
     silence_mV: float = 0.0
+    without: tuple[str, ...] = ()
     column: bool = False
     stages: tuple[Stage, ...]
     ordered: tuple[str, ...] = ()
+
+    @property
+    def populations(self) -> set[str]:
+        """Every population that is stimulated, silenced or measured."""
+        return {*self.targets, *self.without, *(stage.population for stage in self.stages)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Graded:
+    """Pathways with the same stimulus, ever stronger: the responses of some stages must not decrease."""
+
+    name: str
+    pathways: tuple[str, ...]
+    stages: tuple[str, ...]
 
 
 def _stages(**directions: Direction) -> tuple[Stage, ...]:
@@ -121,199 +135,94 @@ PATHWAYS = (
         stages=_stages(BG_GPi="down", VL_IZ_TC="up", M1_L5B_PT="up", M1_L23_CC="any"),
         ordered=("BG_GPi", "VL_IZ_TC"),
     ),
+    Pathway(
+        name="return to the column",
+        targets=("M1_L5B_PT",),
+        rate_hz=200.0,
+        weight_nS=80.0,
+        column=True,
+        stages=(
+            Stage(population="M1_L5B_PT", direction="up", column="stimulated"),
+            Stage(population="VL_EZ_TC", direction="up", column="stimulated"),
+            Stage(population="VL_EZ_TC", direction="any", column="others"),
+            Stage(population="VL_IZ_TC", direction="down", column="others"),
+            Stage(population="M1_L5B_CC", direction="up", column="stimulated"),
+            Stage(population="M1_L5B_PT", direction="down", column="others"),
+        ),
+    ),
+    *(
+        Pathway(
+            name=f"sensory gain {step}",
+            targets=("VM_EZ_TC",),
+            rate_hz=rate_hz,
+            weight_nS=6.0,
+            stages=(
+                Stage(population="VM_EZ_TC", direction="up"),
+                Stage(population="S1_L4_Pyr", direction="any"),
+                Stage(population="S1_L3_Pyr", direction="any"),
+                Stage(population="M1_L23_CC", direction="any"),
+                Stage(population="M1_L5B_PT", direction="any"),
+                Stage(population="BG_STN", direction="any", below_hz=100.0),
+            ),
+        )
+        for step, rate_hz in enumerate((50.0, 150.0, 450.0), start=1)
+    ),
+    Pathway(
+        name="parallel fibres",
+        targets=("CB_M1_gr",),
+        rate_hz=100.0,
+        weight_nS=0.4,
+        column=True,
+        stages=(
+            Stage(population="CB_M1_gr", direction="up", column="stimulated"),
+            Stage(population="CB_M1_pkj", direction="up", column="stimulated"),
+            Stage(population="CB_M1_bs", direction="up", column="stimulated"),
+            Stage(population="CB_M1_pkj", direction="down", column="others"),
+            Stage(population="CB_M1_vn", direction="down", column="stimulated"),
+            Stage(population="CB_M1_vn", direction="any", column="others"),
+        ),
+    ),
+    Pathway(
+        name="silence of VL",
+        targets=("VL_EZ_TC", "VL_IZ_TC", "VL_EZ_TCm", "VL_IZ_TCm"),
+        silence_mV=40.0,
+        stages=(
+            *_stages(VL_EZ_TC="down", VL_IZ_TC="down", M1_L5B_PT="down"),
+            *_stages(M1_L5B_CC="any", M1_L23_CC="any"),
+        ),
+    ),
+    Pathway(
+        name="spindles without S1",
+        targets=("VM_EZ_TC",),
+        rate_hz=450.0,
+        weight_nS=6.0,
+        without=tuple(f"S1_{layer}_Pyr" for layer in ("L2", "L3", "L4", "L5A", "L5B", "L6")),
+        stages=(
+            *_stages(VM_EZ_TC="up", S1_L4_Pyr="none", S1_L3_Pyr="none"),
+            *_stages(M1_L23_CC="none", M1_L5B_PT="none"),
+        ),
+    ),
+)
+"""What is probed. Strengths are assumed: 50, 150 and 450 Hz raise relay cells by about 5, 15 and 40 Hz."""
+
+GRADED = (
+    Graded(
+        name="sensory gain",
+        pathways=("sensory gain 1", "sensory gain 2", "sensory gain 3"),
+        stages=("VM_EZ_TC", "S1_L4_Pyr", "S1_L3_Pyr", "M1_L23_CC"),
+    ),
 )
 
 
-@dataclass(frozen=True, kw_only=True)
-class StageResponse:
-    """Response of one stage.
+def named(names: Iterable[str]) -> tuple[Pathway, ...]:
+    """Return the pathways with these names, or that begin with them; all for none.
 
-    Attributes:
-        base_hz: Rate before the stimulus.
-        change_hz: Change during the stimulus.
-        error_hz: Standard error of the change over trials.
-        gain: Change per change of the first stage.
-        latency_ms: Beginning of the response; NaN where none is seen.
-        course_hz: Rate over the trial in bins of 2 ms, from ``-BASE_MS`` on, mean over trials.
+    Raises:
+        ConfigurationError: There is no such pathway.
     """
-
-    stage: Stage
-    base_hz: float
-    change_hz: float
-    error_hz: float
-    gain: float
-    latency_ms: float
-    course_hz: NDArray[np.float64]
-
-    @property
-    def direction(self) -> str:
-        """``up`` or ``down`` where the change is sure, else ``none``."""
-        if abs(self.change_hz) < SURE * self.error_hz or self.change_hz == 0:
-            return "none"
-        return "up" if self.change_hz > 0 else "down"
-
-    @property
-    def holds(self) -> bool:
-        """Whether the response has the expected direction."""
-        return self.stage.direction in ("any", self.direction)
-
-
-@dataclass(frozen=True, kw_only=True)
-class PathwayResponse:
-    """Responses along one pathway."""
-
-    pathway: Pathway
-    stages: tuple[StageResponse, ...]
-
-    @property
-    def in_order(self) -> bool:
-        """Whether the latencies of the ordered stages do not decrease."""
-        latency = {response.stage.label: response.latency_ms for response in self.stages}
-        known = [latency[label] for label in self.pathway.ordered if np.isfinite(latency[label])]
-        return all(earlier <= later + BIN_MS for earlier, later in pairwise(known))
-
-    @property
-    def holds(self) -> bool:
-        """Whether directions and order are as expected."""
-        return self.in_order and all(response.holds for response in self.stages)
-
-
-class ProbeBench:
-    """A network with a meter, on which pathways are tested one after the other."""
-
-    def __init__(self, network: Network) -> None:
-        """Settle ``network``."""
-        self._network = network
-        self._meter = RateMeter(network)
-        self._stimuli = {pathway.name: self._stimulus(pathway) for pathway in self.pathways}
-        network.nest.Simulate(network.spec.settle_ms)
-        self._now_ms = network.spec.settle_ms
-
-    @property
-    def pathways(self) -> tuple[Pathway, ...]:
-        """The pathways whose populations this brain has."""
-        known = self._network.populations
-        return tuple(
-            pathway
-            for pathway in PATHWAYS
-            if all(name in known for name in (*pathway.targets, *(s.population for s in pathway.stages)))
-        )
-
-    def test(
-        self, pathway: Pathway, *, trials: int, report: Callable[[int], None] = lambda trial: None
-    ) -> PathwayResponse:
-        """Stimulate ``trials`` times and measure the stages."""
-        cells = {stage: self._cells(stage) for stage in pathway.stages}
-        bins = round((BASE_MS + STIMULUS_MS) / BIN_MS)
-        courses = {stage: np.zeros((trials, bins)) for stage in pathway.stages}
-        for trial in range(trials):
-            self._simulate(GAP_MS)
-            start_ms = self._now_ms
-            counted = [self._span(BASE_MS), self._span(STIMULUS_MS, self._stimuli[pathway.name])]
-            senders, times_ms = (np.concatenate(parts) for parts in zip(*counted, strict=True))
-            for stage, members in cells.items():
-                mine = times_ms[np.isin(senders, members)] - start_ms
-                counts, _ = np.histogram(mine, bins=bins, range=(0.0, BASE_MS + STIMULUS_MS))
-                courses[stage][trial] = counts / len(members) / BIN_MS * 1e3
-            report(trial)
-        driven_hz = 0.0
-        responses = []
-        for stage in pathway.stages:
-            response = _response(stage, courses[stage], driven_hz)
-            driven_hz = driven_hz or response.change_hz
-            responses.append(response)
-        return PathwayResponse(pathway=pathway, stages=tuple(responses))
-
-    def _span(
-        self, duration_ms: float, stimulus: Callable[[bool], None] | None = None
-    ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-        if stimulus is not None:
-            stimulus(True)
-        self._simulate(duration_ms)
-        if stimulus is not None:
-            stimulus(False)
-        return self._meter.events()
-
-    def _simulate(self, duration_ms: float) -> None:
-        self._meter.run(duration_ms)
-        self._now_ms += duration_ms
-
-    def _stimulus(self, pathway: Pathway) -> Callable[[bool], None]:
-        """Create the devices of a stimulus; return what switches it."""
-        network = self._network
-        if pathway.silence_mV:
-            before = {name: network.nodes[name].get("I_e") for name in pathway.targets}
-            by_name = {population.name: population for population in network.spec.populations}
-
-            def pause(on: bool) -> None:
-                for name, current in before.items():
-                    shift = pathway.silence_mV * by_name[name].bias_per_mV if on else 0.0
-                    network.nodes[name].I_e = np.asarray(current) - shift
-
-            return pause
-        source = network.nest.Create("poisson_generator", params={"rate": 0.0})
-        for name in pathway.targets:
-            place = network.populations[name]
-            tile = COLUMN if pathway.column else None
-            cells = select(Selector(population=name, tile=tile), network.populations)
-            synapse = {"weight": pathway.weight_nS * place.weight_per_nS_ex, "delay": STIMULUS_DELAY_MS}
-            network.nest.Connect(source, network.nest.NodeCollection(cells.tolist()), "all_to_all", synapse)
-
-        def drive(on: bool) -> None:
-            source.rate = pathway.rate_hz if on else 0.0
-
-        return drive
-
-    def _cells(self, stage: Stage) -> NDArray[np.int64]:
-        """Return the recorded cells of a stage."""
-        recorded = self._meter.cells[stage.population]
-        if stage.column == "all":
-            return recorded
-        column = select(Selector(population=stage.population, tile=COLUMN), self._network.populations)
-        return recorded[np.isin(recorded, column, invert=stage.column == "others")]
-
-
-def _response(stage: Stage, courses_hz: NDArray[np.float64], driven_hz: float) -> StageResponse:
-    split = round(BASE_MS / BIN_MS)
-    changes = courses_hz[:, split:].mean(1) - courses_hz[:, :split].mean(1)
-    change = float(changes.mean())
-    course = courses_hz.mean(0)
-    error = float(changes.std(ddof=1) / np.sqrt(len(changes))) if len(changes) > 1 else float("inf")
-    sure = change != 0 and abs(change) >= SURE * error
-    return StageResponse(
-        stage=stage,
-        base_hz=float(course[:split].mean()),
-        change_hz=change,
-        error_hz=error,
-        gain=change / driven_hz if driven_hz else 1.0,
-        latency_ms=_onset_ms(course, split) if sure else float("nan"),
-        course_hz=course,
-    )
-
-
-def _onset_ms(course_hz: NDArray[np.float64], split: int) -> float:
-    """Return the most likely time of a step between two rates, if counts are Poisson."""
-    bins, total = len(course_hz), course_hz.sum()
-    before = np.cumsum(course_hz)
-    candidates = np.arange(split, split + round(LATEST_MS / BIN_MS))
-    early, late = before[candidates - 1], total - before[candidates - 1]
-    likelihood = _entropy(early, candidates) + _entropy(late, bins - candidates)
-    return float((candidates[int(np.argmax(likelihood))] - split) * BIN_MS)
-
-
-def _entropy(events: NDArray[np.float64], bins: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.where(events > 0, events * np.log(np.maximum(events, 1e-12) / bins), 0.0)
-
-
-def by_direction(responses: Mapping[str, PathwayResponse]) -> list[str]:
-    """Return one line for each expectation that does not hold."""
-    lines = []
-    for name, response in responses.items():
-        lines += [
-            f"{name}: {stage.stage.label} goes {stage.direction}, expected {stage.stage.direction}"
-            for stage in response.stages
-            if not stage.holds
-        ]
-        if not response.in_order:
-            lines.append(f"{name}: latencies are out of order ({', '.join(response.pathway.ordered)})")
-    return lines
+    wanted = tuple(names)
+    for name in wanted:
+        if not any(pathway.name.startswith(name) for pathway in PATHWAYS):
+            known = ", ".join(pathway.name for pathway in PATHWAYS)
+            raise ConfigurationError(f"no pathway '{name}'; there are {known}")
+    return tuple(pathway for pathway in PATHWAYS if not wanted or pathway.name.startswith(wanted))

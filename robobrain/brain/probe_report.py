@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robobrain.brain.pathways import BASE_MS, BIN_MS, STIMULUS_MS, PathwayResponse, by_direction
+from robobrain.brain.probe_bench import BASE_MS, BIN_MS, STIMULUS_MS, PathwayResponse, unmet
 from robobrain.errors import ConfigurationError
 
 COLUMNS = (
@@ -65,7 +65,7 @@ def _write_table(path: Path, responses: Iterable[PathwayResponse]) -> Path:
 
 
 def _write_text(path: Path, title: str, responses: Mapping[str, PathwayResponse]) -> Path:
-    broken = by_direction(responses)
+    broken = unmet(responses)
     lines = [f"# {title}", "", *(f"- {line}" for line in broken or ["all expectations hold"])]
     for name, response in responses.items():
         pathway = response.pathway
@@ -75,6 +75,7 @@ def _write_text(path: Path, title: str, responses: Mapping[str, PathwayResponse]
             else f"Poisson input of {pathway.rate_hz:g} Hz and {pathway.weight_nS:g} nS per cell"
         )
         where = ", ".join(pathway.targets) + (" (one tile of eight)" if pathway.column else "")
+        how += f"; {', '.join(pathway.without)} kept from firing" if pathway.without else ""
         lines += ["", f"## {name}", "", f"{where}: {how}.", "", "| " + " | ".join(HEADINGS) + " |"]
         lines.append("|" + "---|" * len(HEADINGS))
         lines += ["| " + " | ".join(row[1:]) + " |" for row in probe_rows(response)]

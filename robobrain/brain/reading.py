@@ -1,4 +1,4 @@
-"""Reading of tables: CSV files to validated rows that know where they stand."""
+"""Reading of tables: CSV files to validated rows that know where they stand, YAML files to mappings."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import csv
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from io import StringIO
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
+import yaml
 from pydantic import BaseModel, ValidationError
 
 from robobrain.errors import ConfigurationError, TableError
@@ -30,39 +32,46 @@ class Placed(Generic[Model]):
 
     def require(self, what: str, name: str, known: dict[str, Any]) -> None:
         """Raise `TableError` unless ``name`` is known."""
-        if name not in known:
-            near = get_close_matches(name, known, n=1, cutoff=0.0)
-            raise self.fault(f"unknown {what} '{name}'", f"use a name that exists, e.g. '{near[0]}'")
+        if name in known:
+            return
+        near = get_close_matches(name, known, n=1, cutoff=0.0)
+        raise self.fault(
+            f"unknown {what} '{name}'", f"use a name that exists{f', e.g. {near[0]!r}' if near else ''}"
+        )
 
 
 def read_rows(path: Path, row_type: type[Model]) -> list[Placed[Model]]:
-    """Read a CSV file into validated rows.
+    """Read a CSV file into validated rows; each stands on one line.
 
     Raises:
         ConfigurationError: The file is missing.
-        TableError: The header or a row is invalid.
+        TableError: The file is no table, or its header or a row is invalid.
     """
+    file = path.name
     try:
-        with path.open(newline="", encoding="utf-8") as stream:
-            reader = csv.DictReader(stream)
-            columns = set(reader.fieldnames or ())
-            required = {name for name, field in row_type.model_fields.items() if field.is_required()}
-            if missing := sorted(required - columns):
-                raise TableError(
-                    path.name, 1, f"column {', '.join(missing)} is missing", "add it to the header"
-                )
-            return [
-                Placed(file=path.name, line=line, row=_validated(path.name, line, row_type, row))
-                for line, row in enumerate(reader, start=2)
-            ]
+        content = path.read_bytes()
     except FileNotFoundError:
         raise ConfigurationError(
             f"The table {path} is missing. Copy it from a complete folder of tables."
         ) from None
+    except OSError as error:
+        raise TableError(file, 1, f"can't be read ({error.strerror})", "put a readable file there") from None
+    try:
+        text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise TableError(path.name, "-", f"not UTF-8 text ({error.reason})", "save it as UTF-8") from None
+        line = content[: error.start].count(b"\n") + 1
+        raise TableError(file, line, f"not UTF-8 text ({error.reason})", "save it as UTF-8") from None
+    reader = csv.DictReader(StringIO(text, newline=""), strict=True)
+    try:
+        _check_header(file, list(reader.fieldnames or ()), row_type)
+        return [
+            Placed(file=file, line=reader.line_num, row=_validated(file, reader.line_num, row_type, row))
+            for row in reader
+        ]
     except csv.Error as error:
-        raise TableError(path.name, "-", f"not a CSV file ({error})", "correct the quotation marks") from None
+        raise TableError(
+            file, reader.line_num + 1, f"not a CSV file ({error})", "correct the quotation marks"
+        ) from None
 
 
 def read_table(
@@ -88,9 +97,60 @@ def read_table(
     return table
 
 
+def read_yaml(file: str, read_text: Callable[[str], str]) -> dict[Any, Any]:
+    """Return the mapping in a YAML file in which no key is given twice.
+
+    Args:
+        file: Name of the file, for errors.
+        read_text: Returns its content in the encoding that it is called with.
+
+    Raises:
+        TableError: It can't be read, or is no mapping.
+    """
+    try:
+        document = yaml.load(read_text("utf-8"), Loader=_StrictLoader)
+    except yaml.MarkedYAMLError as error:
+        line = error.problem_mark.line + 1 if error.problem_mark else 1
+        raise TableError(file, line, f"not readable as YAML: {error}", "correct the file") from error
+    except (OSError, ValueError, KeyError, AttributeError, yaml.YAMLError, RecursionError) as error:
+        # PyYAML lets errors of what it constructs through: 2001-99-99, !!bool maybe, !!timestamp soon.
+        raise TableError(file, 1, f"not readable as YAML: {error}", "correct the file") from error
+    if not isinstance(document, dict):
+        raise TableError(file, 1, "not a mapping", "give named sections")
+    return document
+
+
+class _StrictLoader(yaml.SafeLoader):
+    """Plain YAML, except that a key given twice is an error instead of a silent loss."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
+        twice = {key for key in keys if keys.count(key) > 1}
+        if twice:
+            raise yaml.constructor.ConstructorError(
+                None, None, f"key given twice: {', '.join(twice)}", node.start_mark
+            )
+        return super().construct_mapping(node, deep)
+
+
+def _check_header(file: str, columns: list[str], row_type: type[Model]) -> None:
+    known = row_type.model_fields
+    if missing := [name for name, field in known.items() if field.is_required() and name not in columns]:
+        raise TableError(file, 1, f"column {', '.join(missing)} is missing", "add it to the header")
+    if unknown := [name for name in columns if name not in known]:
+        shown = ", ".join(repr(name) for name in unknown)
+        raise TableError(file, 1, f"unknown column {shown}", f"use only {', '.join(known)}")
+    if twice := [name for name in known if columns.count(name) > 1]:
+        raise TableError(file, 1, f"column {', '.join(twice)} is there twice", "remove one of the two")
+
+
 def _validated(file: str, line: int, row_type: type[Model], row: dict[str, Any]) -> Model:
     if None in row or None in row.values():
         raise TableError(file, line, "the row has not as many values as the header", "add or remove commas")
+    if any("\n" in value or "\r" in value for value in row.values()):
+        raise TableError(
+            file, line, "a value goes over several lines", "close its quotation mark on the line it begins on"
+        )
     try:
         return row_type.model_validate(row)
     except ValidationError as error:

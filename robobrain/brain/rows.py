@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
@@ -17,13 +18,30 @@ RECEPTORS_OF_MODEL: dict[str, frozenset[str]] = {
     "parrot_neuron": frozenset({"relay"}),
 }
 CONDUCTANCE_MODELS = frozenset({"iaf_cond_alpha", "iaf_cond_exp"})
+EVERY_LAYER = "*"
+Name = Annotated[str, Field(pattern=r"^[A-Za-z]\w*$")]
+"""Names are words, so that they can stand in PRE:POST and in file names."""
+LARGEST, SMALLEST = 1e9, 1e-9
+"""No quantity of a brain is beyond these in its unit; what is derived from them stays finite."""
+Number = Annotated[float, Field(ge=-LARGEST, le=LARGEST)]
+Positive = Annotated[float, Field(gt=0, ge=SMALLEST, le=LARGEST)]
+LONGEST_DELAY_MS = 1_000.0
+"""Each neuron holds a buffer for as long as the longest delay (assumed: no axon takes a second)."""
+
+
+def _ascending(row: BaseModel, *names: str) -> None:
+    """Raise unless the named values rise."""
+    for below, above in pairwise(names):
+        if getattr(row, below) >= getattr(row, above):
+            raise ValueError(f"{below} must lie below {above}")
 
 
 def _blank_to_none(value: Any) -> Any:
     return None if value == "" else value
 
 
-OptionalNumber = Annotated[float | None, BeforeValidator(_blank_to_none)]
+OptionalNumber = Annotated[Number | None, BeforeValidator(_blank_to_none)]
+OptionalPositive = Annotated[Positive | None, BeforeValidator(_blank_to_none)]
 
 
 class _Row(BaseModel):
@@ -47,13 +65,13 @@ class _Row(BaseModel):
 class PopulationRow(_Row):
     """One population at full size; ``neurons_authors`` is its number in the model authors' table."""
 
-    population: str = Field(min_length=1)
-    region: str = Field(min_length=1)
+    population: Name
+    region: Name
     layer: str
     cell_type: str
     sign: Sign
     neuron: str
-    neurons_full: int = Field(gt=0)
+    neurons_full: int = Field(gt=0, le=1_000_000_000)
     neurons_authors: int = Field(ge=0)
     scale_group: Literal["default", "granule", "nucleus"]
 
@@ -61,11 +79,11 @@ class PopulationRow(_Row):
 class NeuronRow(_Row):
     """One neuron type, conductance-based as published; ``V_working_mV`` is where it is linearised."""
 
-    neuron: str = Field(min_length=1)
+    neuron: Name
     model: Literal["iaf_cond_alpha", "iaf_cond_exp", "iaf_psc_alpha_multisynapse", "parrot_neuron"]
-    C_m_pF: OptionalNumber = Field(gt=0)
-    g_L_nS: OptionalNumber = Field(gt=0)
-    tau_m_ms: OptionalNumber = Field(gt=0)
+    C_m_pF: OptionalPositive
+    g_L_nS: OptionalPositive
+    tau_m_ms: OptionalPositive
     E_L_mV: OptionalNumber
     V_th_mV: OptionalNumber
     V_reset_mV: OptionalNumber
@@ -73,9 +91,9 @@ class NeuronRow(_Row):
     t_ref_ms: OptionalNumber = Field(ge=0)
     E_ex_mV: OptionalNumber
     E_in_mV: OptionalNumber
-    tau_syn_ex_ms: OptionalNumber = Field(gt=0)
-    tau_syn_in_ms: OptionalNumber = Field(gt=0)
-    tau_nmda_ms: OptionalNumber = Field(gt=0)
+    tau_syn_ex_ms: OptionalPositive
+    tau_syn_in_ms: OptionalPositive
+    tau_nmda_ms: OptionalPositive
     I_e_pA: OptionalNumber
     V_working_mV: OptionalNumber
 
@@ -100,6 +118,11 @@ class NeuronRow(_Row):
         )
         if missing := [name for name in needed if getattr(self, name) is None]:
             raise ValueError(f"model {self.model} needs a value in {', '.join(missing)}")
+        _ascending(self, "V_reset_mV", "V_th_mV")
+        if self.model in CONDUCTANCE_MODELS:
+            _ascending(self, "E_in_mV", "V_working_mV", "E_ex_mV")
+        else:
+            _ascending(self, "V_min_mV", "V_th_mV")
         return self
 
 
@@ -109,12 +132,12 @@ class ProjectionRow(_Row):
     pre: str
     post: str
     receptor: Receptor
-    indegree: float = Field(ge=0)
-    weight: float
-    weight_log_sd: float = Field(ge=0)
-    sigma_mm: OptionalNumber = Field(gt=0)
-    delay_ms: float = Field(gt=0)
-    delay_jitter_ms: float = Field(ge=0)
+    indegree: float = Field(ge=0, le=LARGEST)
+    weight: Number
+    weight_log_sd: float = Field(ge=0, le=5)
+    sigma_mm: OptionalPositive
+    delay_ms: float = Field(gt=0, le=LONGEST_DELAY_MS)
+    delay_jitter_ms: float = Field(ge=0, le=LONGEST_DELAY_MS)
     enabled: bool
 
     @model_validator(mode="after")
@@ -133,7 +156,7 @@ class GainRow(_Row):
     post_region: str
     post_layer: str
     post_sign: Sign
-    gain: float = Field(gt=0)
+    gain: Positive
 
     @property
     def between(self) -> tuple[str, ...]:
@@ -152,8 +175,8 @@ class GainRow(_Row):
         return (
             (pre.region, pre.sign, post.region, post.sign)
             == (self.pre_region, self.pre_sign, self.post_region, self.post_sign)
-            and self.pre_layer in ("*", *_layers(self.pre_layer, pre.layer))
-            and self.post_layer in ("*", *_layers(self.post_layer, post.layer))
+            and self.pre_layer in (EVERY_LAYER, *_layers(self.pre_layer, pre.layer))
+            and self.post_layer in (EVERY_LAYER, *_layers(self.post_layer, post.layer))
         )
 
 
@@ -165,8 +188,8 @@ class DriveRow(_Row):
     """Background input of one population: an independent Poisson train per neuron."""
 
     population: str
-    rate_hz: float = Field(gt=0)
-    weight: float = Field(gt=0)
+    rate_hz: Positive
+    weight: Positive
 
 
 class TargetRow(BaseModel):
@@ -175,15 +198,25 @@ class TargetRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     population: str
-    low_hz: float = Field(ge=0)
-    high_hz: float = Field(gt=0)
-    target_hz: float = Field(gt=0)
+    low_hz: float = Field(ge=0, le=LARGEST)
+    high_hz: Positive
+    target_hz: Positive
     literature_low_hz: OptionalNumber
     literature_high_hz: OptionalNumber
     literature_typical_hz: OptionalNumber
     confidence: str
     species: str
     source: str
+
+    @model_validator(mode="after")
+    def _ordered(self) -> TargetRow:
+        if (self.literature_low_hz is None) != (self.literature_high_hz is None):
+            raise ValueError("literature_low_hz and literature_high_hz belong together: give both or none")
+        if self.low_hz > self.target_hz or self.target_hz > self.high_hz:
+            raise ValueError("target_hz must lie between low_hz and high_hz")
+        if self.literature_low_hz is not None:
+            _ascending(self, "literature_low_hz", "literature_high_hz")
+        return self
 
     @property
     def verified(self) -> bool:
@@ -197,9 +230,9 @@ class BiasRow(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     population: str
-    bias_pA: float
-    rate_hz: float = Field(ge=0)
-    target_hz: float = Field(gt=0)
+    bias_pA: Number
+    rate_hz: float = Field(ge=0, le=LARGEST)
+    target_hz: Positive
 
 
 class SizeRow(BaseModel):
@@ -222,11 +255,11 @@ class ScalingRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    indegree_floor: float = Field(gt=0)
-    log_sd_exponent: float = Field(ge=0)
-    log_sd_min: float = Field(gt=0)
+    indegree_floor: Positive
+    log_sd_exponent: float = Field(ge=0, le=10)
+    log_sd_min: float = Field(gt=0, le=5)
     nucleus_neurons_min: int = Field(gt=0)
-    nucleus_scale_factor: float = Field(gt=0)
+    nucleus_scale_factor: Positive
 
 
 class NetworkSettings(BaseModel):
@@ -234,8 +267,8 @@ class NetworkSettings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    resolution_ms: float = Field(gt=0)
-    settle_ms: float = Field(ge=0)
+    resolution_ms: Positive
+    settle_ms: float = Field(ge=0, le=LARGEST)
     seed: int = Field(gt=0)
 
 
@@ -244,10 +277,15 @@ class NoiseRule(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    event_scale: float = Field(ge=1)
-    relay_rate_hz: float = Field(gt=0)
-    delay_min_ms: float = Field(gt=0)
-    delay_max_ms: float = Field(gt=0)
+    event_scale: float = Field(ge=1, le=1_000)
+    relay_rate_hz: Positive
+    delay_min_ms: Positive
+    delay_max_ms: float = Field(gt=0, le=LONGEST_DELAY_MS)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> NoiseRule:
+        _ascending(self, "delay_min_ms", "delay_max_ms")
+        return self
 
 
 class SizesFile(BaseModel):
@@ -258,4 +296,4 @@ class SizesFile(BaseModel):
     rule: ScalingRule
     network: NetworkSettings
     noise: NoiseRule
-    sizes: dict[str, SizeRow]
+    sizes: dict[Name, SizeRow] = Field(min_length=1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from robobrain.brain.rows import DriveRow, NoiseRule, PopulationRow, ProjectionRow, ScalingRule, SizeRow
+from robobrain.brain.sizes import split_family
 from robobrain.brain.spec import BrainSpec, Drive, NoisePool, Population, Projection
 from robobrain.brain.tables import BrainTables, load_tables
 from robobrain.brain.working_point import WorkingPoint, working_points
@@ -22,7 +23,7 @@ def load_spec(
     """Return the specification of a brain size.
 
     Args:
-        size: Name of a size in ``sizes.yaml``.
+        size: Name of a size in ``sizes.yaml``, with or without ``-conductance``.
         tables: Tables to scale; None for the package's own.
         seed: Seed of wiring and first potentials; None for the tables' own.
 
@@ -35,9 +36,9 @@ def load_spec(
 
 
 def scale(tables: BrainTables, size_name: str, *, seed: int | None = None) -> BrainSpec:
-    """Apply the scaling rule of ``sizes.yaml`` and the tuned bias currents of the size."""
+    """Apply the scaling rule of ``sizes.yaml`` and the tuned bias currents of size and family."""
     size, rule, network = tables.size(size_name), tables.sizes.rule, tables.sizes.network
-    points = working_points(tables)
+    points = working_points(tables, split_family(size_name)[1])
     offsets_pA = tables.bias_currents(size_name)
     inputs = {
         row.population: _background(row, points[row.population], tables.sizes.noise)
@@ -45,12 +46,9 @@ def scale(tables: BrainTables, size_name: str, *, seed: int | None = None) -> Br
     }
     populations = {}
     for name, row in tables.populations.items():
-        replaced_pA = inputs[name].mean_pA if name in inputs else 0.0
-        tuned_pA = offsets_pA.get(name, 0.0)
+        point = points[name].with_constant_input(inputs[name].lost_mean if name in inputs else 0.0)
         count = neurons_built(row, size, rule)
-        populations[name] = _population(
-            row, points[name], count, points[name].bias_pA + replaced_pA + tuned_pA
-        )
+        populations[name] = _population(row, point, count, point.bias_pA + offsets_pA.get(name, 0.0))
     projections = tuple(
         _projection(row, tables, size, populations, points[row.post])
         for row in tables.projections
@@ -58,7 +56,7 @@ def scale(tables: BrainTables, size_name: str, *, seed: int | None = None) -> Br
     )
     return BrainSpec(
         name=size_name,
-        tuned=bool(tables.bias(size_name)),
+        tuned={name for name, row in populations.items() if row.v_init_mV} <= tables.bias(size_name).keys(),
         populations=tuple(populations.values()),
         projections=projections,
         drives=tuple(background.drive for background in inputs.values()),
@@ -101,10 +99,10 @@ def indegree_built(
 
 @dataclass(frozen=True)
 class _Background:
-    """Background input of a population, and the constant current (pA) that replaces its lost mean."""
+    """Background input of a population, and the constant input (pA or nS) that replaces its lost mean."""
 
     drive: Drive
-    mean_pA: float
+    lost_mean: float
 
 
 def _background(row: DriveRow, point: WorkingPoint, rule: NoiseRule) -> _Background:
@@ -120,8 +118,8 @@ def _background(row: DriveRow, point: WorkingPoint, rule: NoiseRule) -> _Backgro
     drive = Drive(
         population=row.population, rate_hz=rate_hz, weight=weight * rule.event_scale * rounding, inputs=inputs
     )
-    mean_pA = row.rate_hz * 1e-3 * weight * point.charge_ms
-    return _Background(drive, mean_pA * (1 - 1 / rule.event_scale))
+    mean = row.rate_hz * 1e-3 * weight * point.charge_ms
+    return _Background(drive, mean * (1 - 1 / rule.event_scale))
 
 
 def _population(row: PopulationRow, point: WorkingPoint, size: int, bias_pA: float) -> Population:

@@ -8,6 +8,7 @@ topography whatever their sizes.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +26,7 @@ class Sheet:
 
     size: int
 
-    @property
+    @cached_property
     def side(self) -> int:
         """Sites along one edge."""
         return max(1, int(np.sqrt(self.size)))
@@ -37,6 +38,10 @@ class Sheet:
 
     def positions_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return x and y of every neuron (mm, -0.5 ... 0.5)."""
+        return self._positions_mm
+
+    @cached_property
+    def _positions_mm(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         column, row = np.divmod(np.arange(self.size) % self.sites, self.side)
         return (column + 0.5) / self.side - HALF_MM, (row + 0.5) / self.side - HALF_MM
 

@@ -8,6 +8,27 @@ from collections.abc import Mapping
 from robobrain.brain.rows import SizeRow
 from robobrain.errors import ConfigurationError
 
+CURRENT, CONDUCTANCE = FAMILIES = ("current", "conductance")
+"""Families of neurons: linearised at the working point (the default), or conductance-based as published."""
+
+
+def split_family(name: str) -> tuple[str, str]:
+    """Return the size and the family that ``name`` means: ``tiny-conductance``, or ``tiny`` for currents."""
+    size = name.removesuffix(f"-{CONDUCTANCE}")
+    return size, CURRENT if size == name else CONDUCTANCE
+
+
+def with_family(name: str, family: str) -> str:
+    """Return the name of a size in a family; the inverse of `split_family`.
+
+    Raises:
+        ConfigurationError: There is no such family.
+    """
+    if family not in FAMILIES:
+        raise ConfigurationError(f"no family of neurons '{family}'; there are {', '.join(FAMILIES)}")
+    size = split_family(name)[0]
+    return size if family == CURRENT else f"{size}-{family}"
+
 
 def parse_scale(name: str) -> float | None:
     """Return the neuron scale that ``name`` gives as a number, None where it is no number.

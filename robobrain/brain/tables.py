@@ -15,11 +15,11 @@ from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
 
-import yaml
 from pydantic import ValidationError
 
-from robobrain.brain.reading import Model, Placed, read_table
+from robobrain.brain.reading import Model, Placed, read_table, read_yaml
 from robobrain.brain.rows import (
+    EVERY_LAYER,
     INHIBITORY_RECEPTORS,
     RECEPTORS_OF_MODEL,
     BiasRow,
@@ -32,7 +32,7 @@ from robobrain.brain.rows import (
     SizesFile,
     TargetRow,
 )
-from robobrain.brain.sizes import mixed, neighbours, parse_scale, size_between
+from robobrain.brain.sizes import CURRENT, mixed, neighbours, parse_scale, size_between, split_family
 from robobrain.errors import ConfigurationError, TableError
 
 SIZES = "sizes.yaml"
@@ -56,9 +56,12 @@ class BrainTables:
     def size(self, name: str) -> SizeRow:
         """Return the size called ``name``, or with the part of all neurons that ``name`` is as a number.
 
+        A family of neurons at its end (``tiny-conductance``) changes nothing about the size.
+
         Raises:
             ConfigurationError: There is no such size; the known ones are named.
         """
+        name, _ = split_family(name)
         if name in self.sizes.sizes:
             return self.sizes.sizes[name]
         scale = parse_scale(name)
@@ -93,10 +96,14 @@ class BrainTables:
         """Return the bias current of each population: as tuned, else a guess.
 
         The guess lies between the currents of the nearest tuned sizes; a folder without any takes the
-        package's, for the populations that it shares.
+        package's, for the populations that it shares. Conductance neurons start from the currents of the
+        neurons that were linearised from them.
         """
         if tuned := self.bias(size):
             return {name: row.bias_pA for name, row in tuned.items()}
+        plain, family = split_family(size)
+        if family != CURRENT:
+            return self.bias_currents(plain)
         scale = self.size(size).neuron_scale
         known = {name: row for name, row in self.sizes.sizes.items() if self.bias(name)}
         if known:
@@ -134,6 +141,9 @@ def load_tables(folder: Path | None = None) -> BrainTables:
     gains = _read(folder, "gains", GainRow, lambda row: row.between)
     drives = _read(folder, "drives", DriveRow, lambda row: row.population)
     targets = _read(folder, "resting_targets", TargetRow, lambda row: row.population)
+    for stem, rows in (("neurons", neurons), ("populations", populations), ("projections", projections)):
+        if not rows:
+            raise TableError(f"{stem}.csv", 1, "the table has no rows", "add them below the header")
     neurons_by_name = {placed.row.neuron: placed.row for placed in neurons}
     by_name = {placed.row.population: placed.row for placed in populations}
     for population in populations:
@@ -145,6 +155,11 @@ def load_tables(folder: Path | None = None) -> BrainTables:
     for projection in projections:
         _check_projection(projection, by_name, neurons_by_name)
     _check_complete(populations, {placed.row.population for placed in targets})
+    regions: dict[str, set[str]] = {}
+    for population in populations:
+        regions.setdefault(population.row.region, set()).add(population.row.layer)
+    for gain in gains:
+        _check_gain(gain, regions)
     return BrainTables(
         folder=folder,
         populations=by_name,
@@ -203,13 +218,20 @@ def _check_complete(populations: Iterable[Placed[PopulationRow]], targets: set[s
             )
 
 
+def _check_gain(gain: Placed[GainRow], regions: dict[str, set[str]]) -> None:
+    row = gain.row
+    for region, layers in ((row.pre_region, row.pre_layer), (row.post_region, row.post_layer)):
+        gain.require("region", region, regions)
+        for layer in layers.split("|"):
+            if layer != EVERY_LAYER:
+                gain.require(f"layer of {region}", layer, dict.fromkeys(sorted(regions[region])))
+
+
 def _read_sizes(path: Path) -> SizesFile:
+    content = read_yaml(path.name, lambda encoding: path.read_text(encoding=encoding))
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
         return SizesFile.model_validate(content)
-    except yaml.YAMLError as error:
-        raise TableError(path.name, "-", f"not valid YAML ({error})", "correct the syntax") from None
     except ValidationError as error:
         first = error.errors()[0]
         entry = ".".join(str(part) for part in first["loc"])
-        raise TableError(path.name, entry, first["msg"], "correct the entry") from None
+        raise TableError(path.name, entry or 1, first["msg"], "correct the entry") from None

@@ -1,16 +1,19 @@
-"""Linearisation: each conductance neuron becomes a current-based one at its working point.
+"""Working points, and linearisation: each conductance neuron becomes a current-based one there.
 
 At the resting rates of the tables a population sees the mean conductances <g_ex> and <g_in>. Around the
 potential V* the neuron then behaves as one with leak g = g_L + <g_ex> + <g_in>, and a synapse of weight w
-(nS) as a current of w (E_rev - V*) (pA). Such a neuron costs 15 to 25 times less per step.
+(nS) as a current of w (E_rev - V*) (pA). Such a neuron costs 15 to 25 times less per step. The family
+``conductance`` keeps the neurons as they are published.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from dataclasses import dataclass, field
 
 from robobrain.brain.rows import CONDUCTANCE_MODELS, NeuronRow
+from robobrain.brain.sizes import CURRENT
 from robobrain.brain.tables import BrainTables
 
 CURRENT_MODEL = {"iaf_cond_alpha": "iaf_psc_alpha", "iaf_cond_exp": "iaf_psc_exp"}
@@ -28,7 +31,7 @@ class WorkingPoint:
         bias_pA: Constant current of the neuron type.
         ex_factor: Units of the model per nS of an excitatory weight (pA/nS; 1 if not linearised).
         in_factor: The same for an inhibitory weight, positive.
-        charge_ms: Charge of an excitatory event per unit of weight (pA ms per pA).
+        charge_ms: Integral of an excitatory event per unit of weight (pA ms per pA, nS ms per nS).
         conductance_nS: Total conductance at the working point (leak alone if not linearised).
         V_th_mV: Threshold.
         V_reset_mV: Reset potential.
@@ -44,15 +47,33 @@ class WorkingPoint:
     V_th_mV: float = 0.0
     V_reset_mV: float = 0.0
 
+    def with_constant_input(self, strength: float) -> WorkingPoint:
+        """Return this neuron under a constant excitatory input, in its unit of weight (pA or nS).
 
-def working_points(tables: BrainTables) -> dict[str, WorkingPoint]:
-    """Return the working point of every population, from the full-size tables and the resting targets."""
+        A constant conductance adds to the leak and pulls the resting potential towards its reversal.
+        """
+        if self.model not in CONDUCTANCE_MODELS:
+            return dataclasses.replace(self, bias_pA=self.bias_pA + strength)
+        values = {name: float(value) for name, value in self.params.items() if not isinstance(value, list)}
+        leak_nS = values["g_L"] + strength
+        rest_mV = (values["g_L"] * values["E_L"] + strength * values["E_ex"]) / leak_nS
+        return dataclasses.replace(self, params={**self.params, "g_L": leak_nS, "E_L": rest_mV})
+
+
+def working_points(tables: BrainTables, family: str = CURRENT) -> dict[str, WorkingPoint]:
+    """Return the working point of every population, from the full-size tables and the resting targets.
+
+    Args:
+        tables: The brain's tables.
+        family: ``current`` to linearise conductance neurons, ``conductance`` to keep them.
+    """
     g_ex, g_in = _mean_conductances(tables)
     points = {}
     for name in tables.populations:
         neuron = tables.neuron_of(name)
         if neuron.model in CONDUCTANCE_MODELS:
-            points[name] = _linearised(neuron, g_ex[name], g_in[name])
+            linear = _linearised(neuron, g_ex[name], g_in[name])
+            points[name] = linear if family == CURRENT else _as_published(neuron, linear)
         elif neuron.model == "parrot_neuron":
             points[name] = WorkingPoint(model=neuron.model)
         else:
@@ -112,6 +133,19 @@ def _linearised(neuron: NeuronRow, g_ex_nS: float, g_in_nS: float) -> WorkingPoi
         conductance_nS=g_total,
         V_th_mV=values["V_th_mV"],
         V_reset_mV=values["V_reset_mV"],
+    )
+
+
+def _as_published(neuron: NeuronRow, linear: WorkingPoint) -> WorkingPoint:
+    """Return the conductance neuron itself: weights stay in nS; what it is at its working point is kept."""
+    columns = ("C_m_pF", "g_L_nS", "E_L_mV", "V_th_mV", "V_reset_mV", "t_ref_ms", "E_ex_mV", "E_in_mV")
+    taus = ("tau_syn_ex_ms", "tau_syn_in_ms")
+    return dataclasses.replace(
+        linear,
+        model=neuron.model,
+        params={name.rpartition("_")[0]: float(getattr(neuron, name)) for name in (*columns, *taus)},
+        ex_factor=1.0,
+        in_factor=1.0,
     )
 
 

@@ -127,13 +127,19 @@ class Description:
         return sum(port.size for port in self.outputs)
 
     def check_places(self, names: Sequence[str]) -> None:
-        """Refuse names that are neither populations nor regions.
+        """Refuse names that are neither populations nor regions, nor ``PRE:POST`` of two (``*`` for all).
 
         Raises:
             ConfigurationError: The message lists what exists.
         """
         regions = dict.fromkeys(one.region for one in self.populations)
-        for name in names:
+        for whole in names:
+            if whole.count(":") > 1:
+                raise ConfigurationError(f"{whole!r}: write PRE:POST, e.g. M1:BG")
+        ends = [(end, ":" in whole) for whole in names for end in whole.split(":")]
+        for name, everything in ends:
+            if everything and name == "*":
+                continue
             if name not in regions and all(one.name != name for one in self.populations):
                 known = ", ".join((*regions, *(one.name for one in self.populations)))
                 raise ConfigurationError(f"the brain has no population or region {name!r}; it has {known}")

@@ -280,3 +280,35 @@ def build(
             f"{cost.synapse_bytes:.0f}",
         )
     console.print(table)
+
+
+@app.command()
+def noise(
+    population: Annotated[str, typer.Argument(help="Population, e.g. M1_L23_CC.")] = "M1_L23_CC",
+    neurons: Annotated[int, typer.Option(min=10, help="Unconnected neurons.")] = 1_000,
+    seconds: Annotated[float, typer.Option(min=1.0, help="Model time to measure.")] = 10.0,
+) -> None:
+    """Compare kinds of background noise at the same mean rate: cost, irregularity, correlation."""
+    from robobrain.brain.openmp import configure_openmp  # noqa: PLC0415
+
+    configure_openmp(1)
+    from robobrain.brain.noise_bench import measure_noise  # noqa: PLC0415
+    from robobrain.brain.tables import load_tables  # noqa: PLC0415
+
+    with console.status("") as status:
+        effects = measure_noise(
+            load_tables(), population, neurons=neurons, seconds=seconds, report=status.update
+        )
+    table = Table(title=f"{neurons:,} unconnected neurons of {population}, {seconds:g} s, one thread")
+    for heading in ("noise", "ns per neuron and step", "rate Hz", "sd over neurons", "CV", "correlation"):
+        table.add_column(heading, justify="left" if heading == "noise" else "right")
+    for effect in effects:
+        table.add_row(
+            effect.kind,
+            f"{effect.ns_per_step:.0f}",
+            f"{effect.rate_hz:.2f}",
+            f"{effect.rate_sd_hz:.2f}",
+            f"{effect.cv_isi:.2f}",
+            f"{effect.correlation:+.4f}",
+        )
+    console.print(table)

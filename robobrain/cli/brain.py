@@ -15,10 +15,11 @@ from robobrain.brain.choice import choose
 from robobrain.brain.openmp import configure_openmp
 from robobrain.brain.spec import BrainSpec
 from robobrain.brain.tables import BrainTables
-from robobrain.cli import brain_folder, brain_model, brain_rest, devices, open_loop
+from robobrain.cli import brain_compare, brain_folder, brain_model, brain_rest, devices, open_loop
 from robobrain.cli.console import build_progress, console, errors
 from robobrain.cli.options import (
     Disconnect,
+    Family,
     Folder,
     Lesion,
     Scale,
@@ -52,6 +53,7 @@ def info(
     size: Size = "small",
     brain: Folder = None,
     scale: Scale = None,
+    family: Family = None,
     populations: Annotated[bool, typer.Option("--populations", help="List every population.")] = False,
     verify: Annotated[
         bool, typer.Option("--verify", help="Build it and compare with NEST's own counts.")
@@ -64,7 +66,7 @@ def info(
     """Print what a brain consists of beside its authors' table, and what it takes; exit 1 if it can't fit."""
     from robobrain.brain.capacity import check_fits  # noqa: PLC0415
 
-    choice = choose(brain_name(size, brain, scale))
+    choice = choose(brain_name(size, brain, scale, family))
     spec = choice.spec(alterations=alterations(lesion, silence, disconnect, shuffle))
     synapses = _print_regions(spec, choice.tables, choice.tables.size(choice.size).description)
     console.print(
@@ -144,11 +146,14 @@ def _population_table(spec: BrainSpec, tables: BrainTables) -> Table:
 
 def _verify(spec: BrainSpec, synapses: int) -> None:
     configure_openmp(spec.threads)
+    from robobrain.brain.fingerprint import fingerprint  # noqa: PLC0415
     from robobrain.brain.network import Network  # noqa: PLC0415
 
     with build_progress(spec.label) as progress:
-        counts = Network(spec, progress=progress).kernel_counts()
+        network = Network(spec, progress=progress)
+    counts, found = network.kernel_counts(), fingerprint(network)
     console.print(f"NEST counts {counts.neurons:,} neurons and {counts.synapses:,} synapses between them")
+    console.print(f"fingerprint: connections {found.connections}, neurons {found.neurons}", highlight=False)
     if (counts.neurons, counts.synapses) != (spec.neurons, synapses):
         raise ConfigurationError(f"the tables give {spec.neurons:,} neurons and {synapses:,} synapses")
 
@@ -159,6 +164,7 @@ def tune(
     out: Annotated[Path, typer.Option(help="Folder for the table bias_SIZE.csv.")],
     brain: Folder = None,
     scale: Scale = None,
+    family: Family = None,
     effort: Annotated[
         float,
         typer.Option(min=0.1, max=10.0, help="Factor on the number of iterations; 0.5 for large sizes."),
@@ -167,7 +173,7 @@ def tune(
     seed: Seed = None,
 ) -> None:
     """Find the bias currents that bring a size to its resting rates, and write them as a table."""
-    choice = choose(brain_name(size, brain, scale))
+    choice = choose(brain_name(size, brain, scale, family))
     spec = choice.spec(seed=seed)
     if not out.is_dir():
         raise ConfigurationError(f"{out} is no folder; make it first or name another with --out")
@@ -227,6 +233,7 @@ def snapshots(
 
 
 app.command()(brain_rest.rest)
+app.command()(brain_compare.compare)
 app.command()(brain_model.predict)
 app.command()(brain_model.neuron)
 app.command()(brain_model.probe)

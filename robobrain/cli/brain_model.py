@@ -16,6 +16,7 @@ from robobrain.brain.openmp import configure_openmp
 from robobrain.cli.console import build_progress, console, errors
 from robobrain.cli.options import (
     Disconnect,
+    Family,
     Folder,
     Lesion,
     Scale,
@@ -91,10 +92,11 @@ def neuron(
     population: Annotated[str, typer.Argument(help="Population, e.g. M1_L5B_PT.")],
     size: Annotated[str, typer.Option(help="Size that the bias current is of.")] = "small",
     brain: Folder = None,
+    family: Family = None,
     out: Annotated[Path, typer.Option(help="Figure (PNG).")] = Path("neuron.png"),
 ) -> None:
     """Put one neuron model on the bench: f-I curve, response to steps, and its curve under synaptic noise."""
-    choice = choose(brain_name(size, brain, None))
+    choice = choose(brain_name(size, brain, None, family))
     configure_openmp(1)
     from robobrain.brain.neuron_bench import INPUTS, draw_neuron, measure_neuron  # noqa: PLC0415
 
@@ -120,7 +122,11 @@ def probe(
     size: Size = "small",
     brain: Folder = None,
     scale: Scale = None,
+    family: Family = None,
     trials: Annotated[int, typer.Option(min=2, help="Stimuli per pathway.")] = 20,
+    pathway: Annotated[
+        list[str] | None, typer.Option(help="Test this pathway, or those that begin so. Can be repeated.")
+    ] = None,
     out: Annotated[Path | None, typer.Option(help="Folder for table, text and figure.")] = None,
     seed: Seed = None,
     threads: Threads = None,
@@ -130,26 +136,28 @@ def probe(
     shuffle: Shuffle = False,
 ) -> None:
     """Stimulate one pathway at a time; exit 1 where directions or order are not as expected."""
-    choice = choose(brain_name(size, brain, scale))
+    choice = choose(brain_name(size, brain, scale, family))
     spec = choice.spec(seed=seed, alterations=alterations(lesion, silence, disconnect, shuffle))
     count = spec.threads if threads is None else threads
     configure_openmp(count)
     from robobrain.brain.capacity import check_fits  # noqa: PLC0415
     from robobrain.brain.network import Network  # noqa: PLC0415
-    from robobrain.brain.pathways import ProbeBench, by_direction  # noqa: PLC0415
+    from robobrain.brain.pathways import named  # noqa: PLC0415
+    from robobrain.brain.probe_bench import ProbeBench, unmet  # noqa: PLC0415
     from robobrain.brain.probe_report import HEADINGS, probe_rows, write_probe  # noqa: PLC0415
 
+    wanted = named(pathway or ())
     check_fits(choice.tables, spec)
     with build_progress(spec.label) as progress:
-        bench = ProbeBench(Network(spec, threads=count, progress=progress))
+        bench = ProbeBench(Network(spec, threads=count, progress=progress), wanted)
     responses = {}
     with errors.status("") as status:
-        for pathway in bench.pathways:
+        for tested in bench.pathways:
 
-            def show(trial: int, name: str = pathway.name) -> None:
+            def show(trial: int, name: str = tested.name) -> None:
                 status.update(f"{name}: stimulus {trial + 1} of {trials}")
 
-            responses[pathway.name] = bench.test(pathway, trials=trials, report=show)
+            responses[tested.name] = bench.test(tested, trials=trials, report=show)
     title = f"{spec.label}: responses to stimuli, {trials} trials, seed {spec.seed}"
     console.print(title)
     for name, response in responses.items():
@@ -159,7 +167,7 @@ def probe(
         console.print(table)
     if out is not None:
         console.print(", ".join(str(path) for path in write_probe(out, title, responses)))
-    if broken := by_direction(responses):
+    if broken := unmet(responses):
         for line in broken:
             errors.print(f"[bold red]{line}[/]")
         raise typer.Exit(1)

@@ -13,6 +13,7 @@ from robobrain.brain.openmp import configure_openmp
 from robobrain.cli.console import console, errors
 from robobrain.cli.options import (
     Disconnect,
+    Family,
     Folder,
     Lesion,
     Scale,
@@ -30,6 +31,7 @@ def rest(
     size: Size = "small",
     brain: Folder = None,
     scale: Scale = None,
+    family: Family = None,
     seconds: Annotated[float, typer.Option(min=0.1, help="Model time after settling.")] = 10.0,
     seed: Seed = None,
     seeds: Annotated[int, typer.Option(min=1, help="Number of networks, with consecutive seeds.")] = 1,
@@ -44,7 +46,7 @@ def rest(
     shuffle: Shuffle = False,
 ) -> None:
     """Measure resting rates beside their ranges; exit 1 if a population is silent or far above its range."""
-    choice = choose(brain_name(size, brain, scale))
+    choice = choose(brain_name(size, brain, scale, family))
     altered = alterations(lesion, silence, disconnect, shuffle)
     first = choice.spec(alterations=altered).seed if seed is None else seed
     specs = [choice.spec(seed=first + number, alterations=altered) for number in range(seeds)]

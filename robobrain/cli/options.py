@@ -9,6 +9,7 @@ import typer
 
 from robobrain.brain.alterations import Alterations
 from robobrain.brain.devices import NO_DEVICES, Devices, joined
+from robobrain.brain.sizes import with_family
 from robobrain.errors import ConfigurationError
 
 Size = Annotated[
@@ -17,6 +18,10 @@ Size = Annotated[
 ]
 Folder = Annotated[Path | None, typer.Option("--brain", help="Folder with tables of your own.")]
 Scale = Annotated[float | None, typer.Option(help="Part of all neurons, instead of a named size.")]
+Family = Annotated[
+    str | None,
+    typer.Option("--family", help="Neurons: current (linearised; the default) or conductance (published)."),
+]
 Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the kernel [default: the size's own].")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the network [default: the tables' own].")]
 Lesion = Annotated[
@@ -71,10 +76,12 @@ def chosen_devices(file: Path | None, voltages: list[str] | None) -> Devices:
     return joined(devices, chosen)
 
 
-def brain_name(size: str, folder: Path | None, scale: float | None) -> str:
+def brain_name(size: str, folder: Path | None, scale: float | None, family: str | None = None) -> str:
     """Return the brain that the options of a command name, as one word."""
     if scale is not None:
         size = f"{scale!r}"
+    if family is not None:
+        size = with_family(size, family)
     if folder is None:
         return size
     if not folder.is_dir():

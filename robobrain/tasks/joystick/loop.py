@@ -184,7 +184,8 @@ class Loop:
         Args:
             snapshot: A number that ``snapshot()`` gave.
             seed: None to continue exactly; else the root of all random draws of task and brain from here on.
-            silence: Populations, or regions as a whole, whose neurons fire no more from here on.
+            silence: Populations, or regions as a whole, whose neurons fire no more from here on; ``PRE:POST``
+                cuts the synapses between two of them (``*`` for all).
 
         Raises:
             ConfigurationError: There is no such instant.

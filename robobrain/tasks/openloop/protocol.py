@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from robobrain.brain.declared import Declared
 from robobrain.brain.devices import NO_DEVICES, Devices, validated
 from robobrain.brain.equation import Equation
-from robobrain.brain.interfaces import parse_devices, read_yaml
+from robobrain.brain.interfaces import parse_devices
+from robobrain.brain.reading import read_yaml
 from robobrain.bridge.messages import Description
 from robobrain.errors import ConfigurationError, TableError
 
