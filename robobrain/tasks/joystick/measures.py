@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,16 +40,14 @@ def measure(path_mm: NDArray[np.float64], lines: MeasureLines, sample_ms: float 
     """
     if len(path_mm) < 2:
         return Measures()
-    lateral, pull = path_mm.T.tolist()
-    peak = int(path_mm[:, 1].argmax())
-    first = peak
-    while first > 0 and not (pull[first] < lines.duration_from_mm):
-        first -= 1
-    out = list(zip(lateral[first : peak + 1], pull[first : peak + 1], strict=True))
-    speed = max((later[1] - earlier[1] for earlier, later in pairwise(out)), default=math.nan)
+    pull_mm = path_mm[:, 1]
+    peak = int(pull_mm.argmax())
+    near_rest = np.flatnonzero(pull_mm[: peak + 1] < lines.duration_from_mm)
+    out = path_mm[near_rest[-1] if len(near_rest) else 0 : peak + 1]
+    speed = float(np.diff(out[:, 1]).max()) if len(out) > 1 else math.nan
     duration = _crossing(out, lines.duration_to_mm)[0] - _crossing(out, lines.duration_from_mm)[0]
     return Measures(
-        peak_pull_mm=pull[peak],
+        peak_pull_mm=float(pull_mm[peak]),
         peak_speed_mm_s=speed / (sample_ms / 1000.0),
         duration_ms=duration * sample_ms,
         deviation_before_mm=_crossing(out, lines.deviation_before_mm)[1],
@@ -59,11 +55,11 @@ def measure(path_mm: NDArray[np.float64], lines: MeasureLines, sample_ms: float 
     )
 
 
-def _crossing(out_mm: Sequence[tuple[float, float]], pull_mm: float) -> tuple[float, float]:
+def _crossing(out_mm: NDArray[np.float64], pull_mm: float) -> tuple[float, float]:
     """Return the fractional sample and the lateral position where a way out first crosses a pull line."""
-    after = next((sample for sample, (_, pull) in enumerate(out_mm) if pull >= pull_mm), 0)
+    after = int((out_mm[:, 1] >= pull_mm).argmax())  # 0 also where none is
     if after == 0:
         return math.nan, math.nan
-    (x0, y0), (x1, y1) = out_mm[after - 1], out_mm[after]
+    (x0, y0), (x1, y1) = out_mm[after - 1 : after + 1].tolist()
     fraction = (pull_mm - y0) / (y1 - y0)
     return after - 1 + fraction, x0 + fraction * (x1 - x0)
