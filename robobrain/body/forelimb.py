@@ -150,14 +150,14 @@ class Forelimb:
             raise ConfigurationError(f"duration_ms is {duration_ms}. Fix: give a whole number of ms.")
         per_ms = self._steps_per_ms
         self._apply(excitation, lateral_force_mN)
-        places_m = np.empty((duration_ms, 6))
-        longest = self._trace.steps // per_ms
-        for first in range(0, duration_ms, longest):
-            last = min(first + longest, duration_ms)
-            steps = (last - first) * per_ms
+        missing, longest = duration_ms * per_ms, self._trace.steps
+        pieces_m = []
+        while missing:
+            steps = min(missing, longest)
             self._run(steps)
-            places_m[first : last - 1] = self._trace.read(steps, per_ms)
-            places_m[last - 1, :3], places_m[last - 1, 3:] = self._tip_m, self._paw_m
+            pieces_m.append(self._trace.read(steps, per_ms))
+            missing -= steps
+        places_m = pieces_m[0] if len(pieces_m) == 1 else np.concatenate(pieces_m)
         places_m -= self._rest_places_m
         places_m *= 1e3
         return places_m[:, :2], places_m[:, 3:]

@@ -233,4 +233,5 @@ def fractions(
         raise ConfigurationError(f"The {what} must have the shape ({size},), got {vector.shape}.")
     if not math.isfinite(vector.dot(vector)) and not np.isfinite(vector).all():
         raise ConfigurationError(f"The {what} must be finite, got {vector.tolist()}.")
-    return np.minimum(np.maximum(vector, low), high)
+    clipped = np.maximum(vector, low)
+    return np.minimum(clipped, high, out=clipped)
