@@ -325,8 +325,7 @@ class JoystickTask:
         state.path_mm.append((x, y))
         distance_mm = target.distance_mm(x, y)
         progress = 1.0 - distance_mm / target.near_mm
-        if progress > state.progress:
-            state.progress = progress
+        state.progress = max(state.progress, progress)
         return distance_mm == 0.0
 
     def _ready(self, y: float) -> bool:
