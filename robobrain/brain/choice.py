@@ -10,6 +10,7 @@ from robobrain.brain.scaling import scale
 from robobrain.brain.sizes import parse_scale
 from robobrain.brain.spec import BrainSpec
 from robobrain.brain.tables import BrainTables, load_tables
+from robobrain.plugins import load, offered
 
 DEFAULT_SIZE = "small"
 
@@ -35,7 +36,8 @@ def choose(brain: str) -> BrainChoice:
 
     Args:
         brain: A size (``small``), the part of all neurons to build (``0.05``), or a folder of tables with or
-            without a size (``my_brain``, ``my_brain:tiny``).
+            without a size (``my_brain``, ``my_brain:tiny``). Instead of a folder, the name of one that
+            another distribution offers under ``robobrain.brains``.
 
     Raises:
         ConfigurationError: There is no such size or folder.
@@ -46,7 +48,10 @@ def choose(brain: str) -> BrainChoice:
         return BrainChoice(tables=own, size=brain)
     folder, _, size = brain.rpartition(":") if not Path(brain).is_dir() else (brain, "", DEFAULT_SIZE)
     if not folder or not Path(folder).is_dir():
-        own.size(brain)  # raises, and lists what there is
+        name, size = (folder, size) if folder else (brain, DEFAULT_SIZE)
+        if name not in offered("brains"):
+            own.size(brain)  # raises, and lists what there is
+        folder = str(load("brains", name))
     tables = load_tables(Path(folder))
     tables.size(size)
     return BrainChoice(tables=tables, size=size)

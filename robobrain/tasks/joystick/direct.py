@@ -29,6 +29,7 @@ class DirectEnv(JoystickEnv):
         self,
         *,
         task: str | Path | JoystickSpec = DEFAULT_PRESET,
+        body: str | None = None,
         exchange_ms: float = DEFAULT_EXCHANGE_MS,
         observation: ObservationForm = "vector",
         render_mode: str | None = None,
@@ -38,6 +39,7 @@ class DirectEnv(JoystickEnv):
     ) -> None:
         arguments: dict[str, Any] = {
             "task": task,
+            "body": body,
             "exchange_ms": exchange_ms,
             "observation": observation,
             "render_mode": render_mode,
@@ -116,10 +118,12 @@ class JoystickMuscleEnv(DirectEnv):
 
     ## Arguments
 
-    ``task``: name of a preset, path of a YAML file, or a ``JoystickSpec``. ``exchange_ms``: time of a step, a
-    whole number of ms. ``observation``: ``vector`` or ``dict``. ``render_mode``: ``human``, ``rgb_array`` or
-    ``depth_array``; ``width`` and ``height`` of pictures; ``camera``: {cameras}. Pictures show the target
-    (brighter while it is held), home, the lateral force as an arrow, and the trial's state as text.
+    ``task``: name of a preset, path of a YAML file, or a ``JoystickSpec``. ``body``: name of a body that
+    another installed package offers under ``robobrain.bodies``; None for the limb of this one.
+    ``exchange_ms``: time of a step, a whole number of ms. ``observation``: ``vector`` or ``dict``.
+    ``render_mode``: ``human``, ``rgb_array`` or ``depth_array``; ``width`` and ``height`` of pictures;
+    ``camera``: {cameras}. Pictures show the target (brighter while it is held), home, the lateral force as an
+    arrow, and the trial's state as text.
 
     ## Version history
 
