@@ -86,7 +86,7 @@ def test_a_body_of_another_distribution_moves_in_the_environments() -> None:
         pulls[name] = env.unwrapped.body.joystick_mm()[1]
         env.close()
     assert masses["heavy_limb"] == pytest.approx(20 * masses[None])
-    assert 0.0 < pulls["heavy_limb"] < pulls[None] - 0.5
+    assert 0.0 < pulls["heavy_limb"] < pulls[None] - 0.1
 
 
 @pytest.mark.usefixtures("distribution")
