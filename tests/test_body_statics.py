@@ -95,7 +95,7 @@ def test_the_grip_reaches_from_7_5_mm_of_push_to_9_5_mm_of_pull(spec: ForelimbSp
         body.clamp(target)
         body.advance(np.full(8, 0.02), 200.0)
         assert body.joystick_mm() == pytest.approx(target, abs=0.1)
-        assert np.linalg.norm(body.paw_mm()[:2] - body.joystick_mm()) < 0.1
+        assert np.linalg.norm(body.paw_mm()[:2] - body.joystick_mm()) < 0.2  # the soft tie of the grip
         for angle, joint in zip(body.state().joint_angle_rad, spec.joints.values(), strict=True):
             assert joint.range_rad[0] - 0.05 < angle < joint.range_rad[1] + 0.05
 
