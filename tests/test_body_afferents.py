@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import pickle
 from dataclasses import replace
 
+import gymnasium
 import numpy as np
 import pytest
 
+import robobrain  # noqa: F401 (registers the environments)
 from robobrain.body import BodyState, Forelimb
 from robobrain.body.afferents import Afferents
 from robobrain.body.fatigue import Fatigue
@@ -100,3 +103,26 @@ def test_weak_effort_is_followed_in_full_and_rest_recovers_faster() -> None:
     assert (fatigue.fatigued < slowly).all()
     fatigue.reset()
     assert not fatigue.fatigued.any()
+
+
+def test_muscles_tire_in_the_environment_where_asked_to() -> None:
+    tired = gymnasium.make("robobrain/JoystickMuscle-v0", fatigue=True).unwrapped
+    fresh = gymnasium.make("robobrain/JoystickMuscle-v0").unwrapped
+    assert fresh.fatigue is None
+    assert pickle.loads(pickle.dumps(tired)).fatigue is not None
+    for env in (tired, fresh):
+        env.reset(seed=1)
+    snapshot = tired.snapshot()
+    for _ in range(20):
+        for env in (tired, fresh):
+            env.step(np.ones(8, np.float32))
+    expected = tired.fatigue.spec.compartments.fatigue_per_s * 0.2
+    assert tired.fatigue.fatigued == pytest.approx(expected, rel=0.01)
+    assert (tired.movement.excitation < fresh.movement.excitation).all()
+    assert not np.array_equal(tired.body.joystick_mm(), fresh.body.joystick_mm())
+    tired.reset()
+    assert tired.fatigue.fatigued.all()  # the session's second trial
+    tired.restore(snapshot)
+    assert not tired.fatigue.fatigued.any()
+    with pytest.raises(ConfigurationError, match="motors"):
+        gymnasium.make("robobrain/JoystickTorque-v0", fatigue=True)
