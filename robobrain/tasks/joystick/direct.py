@@ -150,8 +150,8 @@ class JoystickMuscleEnv(DirectEnv):
     ``fatigue``: let the muscles tire and recover, from trial to trial; trial 1 begins rested (not observed;
     ``env.unwrapped.fatigue.fatigued`` tells). ``exchange_ms``: time of a step, a whole number of ms.
     ``observation``: ``vector`` or ``dict``. ``render_mode``: ``human``, ``rgb_array`` or ``depth_array``;
-    ``width`` and ``height`` of pictures; ``camera``: {cameras}. Pictures show the target (brighter while it is
-    held), home, the lateral force as an arrow, and the trial's state as text.
+    ``width`` and ``height`` of pictures; ``camera``: {cameras}. Pictures show the target (brighter while it
+    is held), home, the lateral force as an arrow, and the trial's state as text.
 
     ## Version history
 
