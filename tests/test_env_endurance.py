@@ -45,6 +45,7 @@ def test_random_episodes_end_without_a_warning_of_mujoco(
     rng = np.random.default_rng(11)
     space = vector.single_action_space
     vector.reset(seed=11)
+    vector.action_space.seed(11)
     ended, outcomes, action = 0, set(), vector.action_space.sample()
     while ended < EPISODES:
         fresh = rng.uniform(space.low, space.high, vector.action_space.shape).astype(np.float32)
