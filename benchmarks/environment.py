@@ -4,7 +4,7 @@
     python benchmarks/environment.py --peers  also against Gymnasium's Reacher-v5 and, if installed, MyoSuite
 
 Times are CPU times of the thread, so that other work on the machine disturbs little; what counts are ratios
-within one run. MyoSuite pins old versions of MuJoCo: install it into an environment of its own.
+within one run. The peers come with ``pip install 'robobrain[peers]'``.
 """
 
 from __future__ import annotations
@@ -78,6 +78,24 @@ def random_steps(env: Any, steps: int) -> float:
     return spent / steps
 
 
+def bare_random(env: Any, substeps: int, steps: int) -> float:
+    """Return the seconds that MuJoCo alone takes per control step, under random controls."""
+    env.reset(seed=1)
+    raw = env.unwrapped
+    model, data = (raw.model, raw.data) if hasattr(raw, "model") else (raw.sim.model, raw.sim.data)
+    model, data = getattr(model, "ptr", model), getattr(data, "ptr", data)
+    controls = np.random.default_rng(1).uniform(*model.actuator_ctrlrange.T, (steps, model.nu))
+    spent = 0.0
+    for number, control in enumerate(controls):
+        data.ctrl[:] = control
+        began = thread_time()
+        mujoco.mj_step(model, data, substeps)
+        spent += thread_time() - began
+        if number % 100 == 99:
+            env.reset()
+    return spent / steps
+
+
 def against_peers() -> None:
     """Print control and physics steps per second of this and other packages' environments."""
     ids = ["robobrain/JoystickMuscle-v0", "Reacher-v5"]
@@ -92,10 +110,12 @@ def against_peers() -> None:
         raw = env.unwrapped
         model = raw.model if hasattr(raw, "model") else raw.sim.model
         substeps = round(raw.dt / model.opt.timestep)
-        seconds = statistics.median(random_steps(env, 1000) for _ in range(5))
+        pairs = [(random_steps(env, 1000), bare_random(env, substeps, 1000)) for _ in range(5)]
+        seconds, physics = (statistics.median(column) for column in zip(*pairs, strict=True))
         print(
             f"{name}: {1 / seconds:,.0f} control steps/s, {substeps / seconds:,.0f} physics steps/s, "
-            f"{raw.dt / seconds:.1f} s of model time per s"
+            f"{raw.dt / seconds:.1f} s of model time per s; of {seconds * 1e6:.0f} us a step, "
+            f"{physics * 1e6:.0f} us are {substeps} bare physics steps"
         )
         env.close()
 

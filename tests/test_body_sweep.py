@@ -93,6 +93,15 @@ def test_motors_rest_where_the_muscles_do_and_turn_their_joints() -> None:
         body.advance(np.zeros(8), 1.0)
 
 
+def test_full_torques_stay_within_the_joints_ranges() -> None:
+    body, spec = TorqueForelimb(), ForelimbSpec.load()
+    for signs in np.ndindex(2, 2, 2, 2):
+        body.reset()
+        body.sweep(2.0 * np.array(signs) - 1.0, 300)
+        for angle, joint in zip(body.state().joint_angle_rad, spec.joints.values(), strict=True):
+            assert joint.range_rad[0] - 0.02 < angle < joint.range_rad[1] + 0.02
+
+
 def test_motors_are_as_strong_as_the_muscles_of_their_joint() -> None:
     body, spec = Forelimb(), ForelimbSpec.load()
     mujoco.mj_resetData(body.model, body.data)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import mujoco
@@ -21,10 +22,13 @@ Floats = NDArray[np.float64]
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 # Not mjSTATE_PHYSICS: since MuJoCo 4 that has the history of delayed signals too.
 _PHYSICS = int(mujoco.mjtState.mjSTATE_QPOS | mujoco.mjtState.mjSTATE_QVEL | mujoco.mjtState.mjSTATE_ACT)
-_STRAIN, _STRETCHING, _FORCE, _ACTIVATION, _ANGLE, _TURNING = (
-    slice(0, 8), slice(8, 16), slice(16, 24), slice(24, 32), slice(32, 36), slice(36, 40)
+_STRAIN, _STRETCHING, _FORCE, _MUSCLES, _PLACES, _COURSE = (
+    slice(0, 8), slice(8, 16), slice(16, 24), slice(0, 24), slice(24, 30), slice(30, None)
 )  # fmt: skip
-"""Where the quantities of all muscles and joints lie in one vector of measurements."""
+_ANGLE, _TURNING, _ACTIVATION = slice(30, 34), slice(36, 40), slice(42, 50)
+"""Where what is measured lies in one vector: muscles, places of tip and grip, then ``PHYSICS_NAMES``."""
+
+_AFTER_SPEEDS, _SITE = int(mujoco.mjtStage.mjSTAGE_VEL), int(mujoco.mjtObj.mjOBJ_SITE)
 
 _MAX_ANGLE_RAD, _MAX_SPEED_RAD_S = 10.0, 1e4
 """Sums (root of squares) beyond which the physics has diverged; every joint is limited to about 1 rad."""
@@ -32,7 +36,7 @@ _MAX_ANGLE_RAD, _MAX_SPEED_RAD_S = 10.0, 1e4
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class BodyState:
-    """What can be measured on the body at one instant. The arrays are copies.
+    """What can be measured on the body at one instant. The arrays are copies, in part views of each other.
 
     Attributes:
         muscle_strain: [8] Path length relative to rest, L / L_rest - 1.
@@ -93,11 +97,10 @@ class Forelimb:
         self._push = self.data.xfrc_applied[self._stick, :1]
         self._tip_m, self._paw_m = (self.data.site_xpos[site] for site in (self._tip, self._grip))
         self._position, self._velocity = self.data.qpos, self.data.qvel
-        joints = slice(0, len(JOINT_NAMES))  # the limb's come first in the model, in this order
         self._measured = (
-            self.data.ten_length, self.data.ten_velocity,
-            self.data.actuator_force[: len(MUSCLE_NAMES)], self.data.act,
-            self._position[joints], self._velocity[joints],
+            self.data.ten_length, self.data.ten_velocity, self.data.actuator_force[: len(MUSCLE_NAMES)],
+            self._tip_m, self._paw_m,
+            self._position, self._velocity, self.data.act,  # the limb's joints come first in the model
         )  # fmt: skip
         self._trace = Trace(self.model, self.data, (JOYSTICK + TIP, LIMB + GRIP))
         self._settle()
@@ -145,28 +148,32 @@ class Forelimb:
         """
         if duration_ms < 1 or duration_ms != int(duration_ms):
             raise ConfigurationError(f"duration_ms is {duration_ms}. Fix: give a whole number of ms.")
-        per_ms = self._steps(1.0)
+        per_ms = self._steps_per_ms
         self._apply(excitation, lateral_force_mN)
-        places_m = np.empty((duration_ms, 6))
-        longest = self._trace.steps // per_ms
-        for first in range(0, duration_ms, longest):
-            last = min(first + longest, duration_ms)
-            steps = (last - first) * per_ms
+        missing, longest = duration_ms * per_ms, self._trace.steps
+        pieces_m = []
+        while missing:
+            steps = min(missing, longest)
             self._run(steps)
-            places_m[first : last - 1] = self._trace.read(steps, per_ms)
-            places_m[last - 1, :3], places_m[last - 1, 3:] = self._tip_m, self._paw_m
-        displacement_mm = (places_m - self._rest_places_m) * 1e3
-        return displacement_mm[:, :2], displacement_mm[:, 3:]
+            pieces_m.append(self._trace.read(steps, per_ms))
+            missing -= steps
+        places_m = pieces_m[0] if len(pieces_m) == 1 else np.concatenate(pieces_m)
+        places_m -= self._rest_places_m
+        places_m *= 1e3
+        return places_m[:, :2], places_m[:, 3:]
 
     def state(self) -> BodyState:
         """Return what can be measured now; the body's course isn't changed by looking."""
         data = self.data
         # Places and speeds are those of now already; what is missing are the forces.
-        mujoco.mj_forwardSkip(self.model, data, mujoco.mjtStage.mjSTAGE_VEL, 1)
-        mujoco.mj_objectVelocity(self.model, data, mujoco.mjtObj.mjOBJ_SITE, self._tip, self._tip_velocity, 0)
+        mujoco.mj_forwardSkip(self.model, data, _AFTER_SPEEDS, 1)
+        mujoco.mj_objectVelocity(self.model, data, _SITE, self._tip, self._tip_velocity, 0)
         measured = np.concatenate(self._measured)
-        measured /= self._units
-        measured[_STRAIN] -= 1.0
+        muscles, places = measured[_MUSCLES], measured[_PLACES]
+        muscles /= self._muscle_units
+        muscles[_STRAIN] -= 1.0
+        places -= self._rest_places_m
+        places *= 1e3
         return BodyState(
             muscle_strain=measured[_STRAIN],
             muscle_velocity_per_s=measured[_STRETCHING],
@@ -174,11 +181,11 @@ class Forelimb:
             muscle_activation=measured[_ACTIVATION],
             joint_angle_rad=measured[_ANGLE],
             joint_velocity_rad_s=measured[_TURNING],
-            joystick_mm=self.joystick_mm(),
+            joystick_mm=places[:2],
             joystick_velocity_mm_s=self._tip_velocity[3:5] * 1e3,
-            paw_mm=self.paw_mm(),
+            paw_mm=places[3:],
             grip_force_mN=math.hypot(*data.efc_force[:3].tolist()) * 1e3,
-            physics=np.concatenate([data.qpos, data.qvel, data.act]),
+            physics=measured[_COURSE],
         )
 
     def muscle_strain(self) -> Floats:
@@ -303,13 +310,16 @@ class Forelimb:
         self.rest_length_m: Floats = self.data.ten_length.copy()
         self._rest_tip_m: Floats = self.data.site_xpos[self._tip].copy()
         self._rest_paw_m: Floats = self.data.site_xpos[self._grip].copy()
-        ones = np.ones(len(MUSCLE_NAMES) + 2 * len(JOINT_NAMES))
-        self._units = np.concatenate([self.rest_length_m, self.rest_length_m, -self.max_force_N, ones])
+        self._muscle_units = np.concatenate([self.rest_length_m, self.rest_length_m, -self.max_force_N])
         self._rest_places_m = np.concatenate([self._rest_tip_m, self._rest_paw_m])
 
     def _restore(self, state: Floats) -> None:
         mujoco.mj_setState(self.model, self.data, state, _STATE)
         mujoco.mj_step1(self.model, self.data)
+
+    @cached_property
+    def _steps_per_ms(self) -> int:
+        return self._steps(1.0)
 
     def _steps(self, duration_ms: float) -> int:
         step_ms = self.timestep_s * 1e3

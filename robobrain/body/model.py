@@ -58,6 +58,7 @@ def build_model(spec: ForelimbSpec, *, motors: bool = False) -> mujoco.MjModel:
     if motors:
         for name, joint in spec.joints.items():
             _add_motor(scene, LIMB + name, joint.motor_Nm)
+            _stop_firmly(scene.joint(LIMB + name), spec.joystick.grip_time_constant_s)
     for site in (JOYSTICK + TIP, LIMB + GRIP):
         add_trace(scene, site)
     _tie(scene, GRIP, LIMB + GRIP, JOYSTICK + TIP, spec.joystick.grip_time_constant_s)
@@ -191,6 +192,12 @@ def _add_motor(scene: mujoco.MjSpec, joint: str, torque_Nm: float) -> None:
     motor.gear[0] = torque_Nm
     motor.ctrllimited = True
     motor.ctrlrange = [-1, 1]
+
+
+def _stop_firmly(hinge: mujoco.MjsJoint, time_constant_s: float) -> None:
+    """Let a joint end as firmly as the grip holds: motors, unlike muscles, push on beyond its range."""
+    hinge.solref_limit = [time_constant_s, 1]
+    hinge.solimp_limit = _RIGID
 
 
 def _tie(

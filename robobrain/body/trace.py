@@ -35,6 +35,7 @@ class Trace:
 
     def __init__(self, model: mujoco.MjModel, data: mujoco.MjData, sites: Sequence[str]) -> None:
         sensors = [model.sensor(site).id for site in sites]
+        self._now = [data.site_xpos[model.site(site).id] for site in sites]
         self.steps = int(model.sensor_history[sensors[0], 0])
         starts = [int(model.sensor_historyadr[sensor]) for sensor in sensors]
         self._history = data.history
@@ -44,18 +45,23 @@ class Trace:
         self._wanted: dict[tuple[int, int, int], NDArray[np.int64]] = {}
 
     def read(self, steps: int, every: int) -> Floats:
-        """Return each ``every``-th place of the latest ``steps`` steps but the last one, which is now.
+        """Return each ``every``-th place of the latest ``steps`` steps, the last one as it is now.
 
         Returns:
-            [steps / every - 1, 3 per site] in m.
+            [steps / every, 3 per site] in m.
         """
         wanted = int(self._history[self._cursor]), steps, every
         if wanted not in self._wanted:
             self._wanted[wanted] = self._entries(*wanted)
         places: Floats = self._history.take(self._wanted[wanted])
+        for site, place in enumerate(self._now):
+            places[-1, 3 * site : 3 * site + 3] = place
         return places
 
     def _entries(self, cursor: int, steps: int, every: int) -> NDArray[np.int64]:
-        """Return where in the history the places are; the newest sample is from the latest step's begin."""
-        samples = (cursor - np.arange(steps - 1 - every, -1, -every)) % self.steps
+        """Return where in the history the places are; the newest sample is from the latest step's begin.
+
+        That of now isn't there yet; some other one stands in for it.
+        """
+        samples = (cursor - np.arange(steps - 1 - every, -1 - every, -every)) % self.steps
         return self._places + 3 * samples[:, None]

@@ -10,6 +10,7 @@ from robobrain.brain.scaling import scale
 from robobrain.brain.sizes import parse_scale, split_family
 from robobrain.brain.spec import BrainSpec
 from robobrain.brain.tables import BrainTables, load_tables
+from robobrain.plugins import load, offered
 
 DEFAULT_SIZE = "small"
 
@@ -35,7 +36,8 @@ def choose(brain: str) -> BrainChoice:
 
     Args:
         brain: A size (``small``), the part of all neurons to build (``0.05``), or a folder of tables with or
-            without a size (``my_brain``, ``my_brain:tiny``). ``-conductance`` behind a size builds the
+            without a size (``my_brain``, ``my_brain:tiny``). Instead of a folder, the name of one that
+            another distribution offers under ``robobrain.brains``. ``-conductance`` behind a size builds the
             published conductance-based neurons (``tiny-conductance``).
 
     Raises:
@@ -48,7 +50,10 @@ def choose(brain: str) -> BrainChoice:
         return BrainChoice(tables=own, size=brain)
     folder, _, size = brain.rpartition(":") if not Path(brain).is_dir() else (brain, "", DEFAULT_SIZE)
     if not folder or not Path(folder).is_dir():
-        own.size(brain)  # raises, and lists what there is
+        name, size = (folder, size) if folder else (brain, DEFAULT_SIZE)
+        if name not in offered("brains"):
+            own.size(brain)  # raises, and lists what there is
+        folder = str(load("brains", name))
     tables = load_tables(Path(folder))
     tables.size(size)
     return BrainChoice(tables=tables, size=size)

@@ -12,6 +12,7 @@ from robobrain.cli import (
     brain,
     branch,
     doctor,
+    experiment,
     export,
     play,
     recording,
@@ -49,6 +50,7 @@ app.add_typer(bench.app, name="bench")
 app.command("play")(play.play)
 app.command("view")(view.view)
 app.add_typer(train.app, name="train")
+app.command("experiment")(experiment.experiment)
 app.command("doctor")(doctor.doctor)
 
 FAILURE = 1

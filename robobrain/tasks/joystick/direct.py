@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from gymnasium.utils import EzPickle
 
 from robobrain.body import Forelimb, ForelimbSpec, TorqueForelimb
+from robobrain.body.fatigue import Fatigue
 from robobrain.errors import ConfigurationError
 from robobrain.tasks.joystick.envs import (
     DEFAULT_EXCHANGE_MS,
@@ -18,17 +19,30 @@ from robobrain.tasks.joystick.envs import (
 )
 from robobrain.tasks.joystick.observation import Observable, body_observables
 from robobrain.tasks.joystick.rewindable import Action
-from robobrain.tasks.joystick.rig import Movement, RigState, fractions
+from robobrain.tasks.joystick.rig import FloatArray, Movement, RigState, fractions
 from robobrain.tasks.joystick.specification import DEFAULT_PRESET, JoystickSpec
 
 
+class _State(NamedTuple):
+    """An instant of body, task and, where muscles tire, of their fatigue."""
+
+    rig: RigState
+    fatigued: FloatArray | None
+
+
 class DirectEnv(JoystickEnv):
-    """What the environments without a brain share: the action drives the body as it is."""
+    """What the environments without a brain share: the action drives the body as it is.
+
+    Attributes:
+        fatigue: How tired the muscles are; None where they don't tire.
+    """
 
     def __init__(
         self,
         *,
         task: str | Path | JoystickSpec = DEFAULT_PRESET,
+        body: str | None = None,
+        fatigue: bool = False,
         exchange_ms: float = DEFAULT_EXCHANGE_MS,
         observation: ObservationForm = "vector",
         render_mode: str | None = None,
@@ -38,6 +52,7 @@ class DirectEnv(JoystickEnv):
     ) -> None:
         arguments: dict[str, Any] = {
             "task": task,
+            "body": body,
             "exchange_ms": exchange_ms,
             "observation": observation,
             "render_mode": render_mode,
@@ -45,23 +60,34 @@ class DirectEnv(JoystickEnv):
             "height": height,
             "camera": camera,
         }
-        EzPickle.__init__(self, **arguments)
+        EzPickle.__init__(self, fatigue=fatigue, **arguments)
         super().__init__(**arguments)
-        self._states: dict[int, RigState] = {}
+        if fatigue and self.body.drive_names != self.body.muscle_names:
+            raise ConfigurationError(
+                "fatigue is of muscles; this body is moved by motors. Fix: leave it out."
+            )
+        self.fatigue = Fatigue() if fatigue else None
+        self._states: dict[int, _State] = {}
         self._numbers = itertools.count(1)
 
     def _restart(self, seed: int, trial: int) -> Movement:
+        if self.fatigue is not None and trial == 1:
+            self.fatigue.reset()
         return self._rig.reset(seed, trial)
 
     def _keep(self) -> int:
         number = next(self._numbers)
-        self._states[number] = self._rig.get_state()
+        fatigued = None if self.fatigue is None else self.fatigue.fatigued
+        self._states[number] = _State(self._rig.get_state(), fatigued)
         return number
 
     def _recall(self, snapshot: int, seed: int | None) -> None:
         if snapshot not in self._states:
             raise ConfigurationError(f"There is no snapshot {snapshot!r}; there are {list(self._states)}.")
-        self._rig.set_state(self._states[snapshot], seed)
+        state = self._states[snapshot]
+        self._rig.set_state(state.rig, seed)
+        if self.fatigue is not None and state.fatigued is not None:
+            self.fatigue.fatigued = state.fatigued
 
     def _let_go(self, snapshot: int) -> None:
         if self._states.pop(snapshot, None) is None:
@@ -69,7 +95,10 @@ class DirectEnv(JoystickEnv):
 
     def _advance(self, action: Action) -> Movement:
         names, within = self.body.drive_names, self.body.drive_range
-        return self._rig.hold(fractions(action, "action", size=len(names), within=within))
+        drive = fractions(action, "action", size=len(names), within=within)
+        if self.fatigue is not None:
+            drive = self.fatigue.limit(drive, self._rig.exchange_ms)
+        return self._rig.hold(drive)
 
 
 @documented
@@ -116,10 +145,13 @@ class JoystickMuscleEnv(DirectEnv):
 
     ## Arguments
 
-    ``task``: name of a preset, path of a YAML file, or a ``JoystickSpec``. ``exchange_ms``: time of a step, a
-    whole number of ms. ``observation``: ``vector`` or ``dict``. ``render_mode``: ``human``, ``rgb_array`` or
-    ``depth_array``; ``width`` and ``height`` of pictures; ``camera``: {cameras}. Pictures show the target
-    (brighter while it is held), home, the lateral force as an arrow, and the trial's state as text.
+    ``task``: name of a preset, path of a YAML file, or a ``JoystickSpec``. ``body``: name of a body that
+    another installed package offers under ``robobrain.bodies``; None for the limb of this one.
+    ``fatigue``: let the muscles tire and recover, from trial to trial; trial 1 begins rested (not observed;
+    ``env.unwrapped.fatigue.fatigued`` tells). ``exchange_ms``: time of a step, a whole number of ms.
+    ``observation``: ``vector`` or ``dict``. ``render_mode``: ``human``, ``rgb_array`` or ``depth_array``;
+    ``width`` and ``height`` of pictures; ``camera``: {cameras}. Pictures show the target (brighter while it
+    is held), home, the lateral force as an arrow, and the trial's state as text.
 
     ## Version history
 

@@ -15,6 +15,7 @@ from gymnasium.spaces import Box, Space
 from gymnasium.utils import EzPickle
 
 from robobrain.body import Forelimb, ForelimbSpec
+from robobrain.body.choice import make_body
 from robobrain.body.rig import CAMERAS
 from robobrain.brain.alterations import Alterations
 from robobrain.errors import BodyFault, BrainFault, ConfigurationError
@@ -83,6 +84,7 @@ class JoystickEnv(RewindableEnv, EzPickle):
         self,
         *,
         task: str | Path | JoystickSpec,
+        body: str | None,
         exchange_ms: float,
         observation: ObservationForm,
         render_mode: str | None,
@@ -95,7 +97,7 @@ class JoystickEnv(RewindableEnv, EzPickle):
                 f"Unknown observation {observation!r}; choose one of {', '.join(get_args(ObservationForm))}."
             )
         super().__init__()
-        self.body = self.body_class()
+        self.body = self.body_class() if body is None else make_body(body)
         self.task = JoystickTask(load_task(task))
         self._rig = Rig(self.body, self.task, exchange_ms)
         self._screen = Screen(self.body, self.task, render_mode, width=width, height=height, camera=camera)
@@ -295,6 +297,7 @@ class JoystickBrainEnv(JoystickEnv):
         threads: int | None = None,
         alterations: Mapping[str, Any] | None = None,
         task: str | Path | JoystickSpec = DEFAULT_PRESET,
+        body: str | None = None,
         connect: str | None = None,
         credentials: str | Path | None = None,
         exchange_ms: float = DEFAULT_EXCHANGE_MS,
@@ -306,6 +309,7 @@ class JoystickBrainEnv(JoystickEnv):
     ) -> None:
         arguments: dict[str, Any] = {
             "task": task,
+            "body": body,
             "exchange_ms": exchange_ms,
             "observation": observation,
             "render_mode": render_mode,

@@ -91,15 +91,23 @@ class Loop:
         body: The limb at the joystick; it stays the caller's to close.
         task: The trial logic.
         spinal: The stage between motor rates and excitations; the default one if not given.
+        feels: Whether the brain is told how the body moves. Otherwise it is told of the resting body all the
+            time: the loop is open, as a control.
 
     Raises:
         ConfigurationError: The brain has an input that the loop doesn't serve, or no ``motor`` output.
     """
 
     def __init__(
-        self, brain: BrainLink, body: Forelimb, task: JoystickTask, *, spinal: SpinalCord | None = None
+        self,
+        brain: BrainLink,
+        body: Forelimb,
+        task: JoystickTask,
+        *,
+        spinal: SpinalCord | None = None,
+        feels: bool = True,
     ) -> None:
-        self.brain, self.body, self.task = brain, body, task
+        self.brain, self.body, self.task, self.feels = brain, body, task, feels
         self.spinal = SpinalCord() if spinal is None else spinal
         description = brain.description
         self._rig = Rig(body, task, description.exchange_ms)
@@ -150,7 +158,7 @@ class Loop:
         if self._last is None:
             raise ConfigurationError("Call reset(seed) before the first step of a loop.")
         began = perf_counter()
-        told = self._tell(self._last.body, channels)
+        told = self._tell(self._last.body if self.feels else self._rest, channels)
         readings = self.brain.step(told)
         waited_ms = 1000.0 * (perf_counter() - began)
         rate_hz = readings.outputs[self._motor].astype(np.float64)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,28 +40,40 @@ def measure(path_mm: NDArray[np.float64], lines: MeasureLines, sample_ms: float 
     """
     if len(path_mm) < 2:
         return Measures()
-    lateral, pull = path_mm.T.tolist()
-    peak = int(path_mm[:, 1].argmax())
-    first = peak
-    while first > 0 and not (pull[first] < lines.duration_from_mm):
-        first -= 1
-    out = list(zip(lateral[first : peak + 1], pull[first : peak + 1], strict=True))
-    speed = max((later[1] - earlier[1] for earlier, later in pairwise(out)), default=math.nan)
-    duration = _crossing(out, lines.duration_to_mm)[0] - _crossing(out, lines.duration_from_mm)[0]
+    pull_mm = path_mm[:, 1]
+    peak = int(pull_mm.argmax())
+    near_rest = np.flatnonzero(pull_mm[: peak + 1] < lines.duration_from_mm)
+    out = path_mm[near_rest[-1] if len(near_rest) else 0 : peak + 1]
+    speed = float(np.diff(out[:, 1]).max()) if len(out) > 1 else math.nan
+    began, arrived, before, after = _crossings(
+        out,
+        lines.duration_from_mm,
+        lines.duration_to_mm,
+        lines.deviation_before_mm,
+        lines.deviation_after_mm,
+    )
     return Measures(
-        peak_pull_mm=pull[peak],
+        peak_pull_mm=float(pull_mm[peak]),
         peak_speed_mm_s=speed / (sample_ms / 1000.0),
-        duration_ms=duration * sample_ms,
-        deviation_before_mm=_crossing(out, lines.deviation_before_mm)[1],
-        deviation_after_mm=_crossing(out, lines.deviation_after_mm)[1],
+        duration_ms=(arrived[0] - began[0]) * sample_ms,
+        deviation_before_mm=before[1],
+        deviation_after_mm=after[1],
     )
 
 
-def _crossing(out_mm: Sequence[tuple[float, float]], pull_mm: float) -> tuple[float, float]:
-    """Return the fractional sample and the lateral position where a way out first crosses a pull line."""
-    after = next((sample for sample, (_, pull) in enumerate(out_mm) if pull >= pull_mm), 0)
+def _crossings(out_mm: NDArray[np.float64], *lines_mm: float) -> list[tuple[float, float]]:
+    """Return the fractional sample and the lateral position where a way out first crosses each line."""
+    reached = out_mm[:, 1:] >= lines_mm
+    return [
+        _between(out_mm, after, line_mm)
+        for after, line_mm in zip(reached.argmax(axis=0).tolist(), lines_mm, strict=True)
+    ]
+
+
+def _between(out_mm: NDArray[np.float64], after: int, line_mm: float) -> tuple[float, float]:
+    """Return the crossing of a line before the sample ``after``; 0 stands for a line that isn't crossed."""
     if after == 0:
         return math.nan, math.nan
-    (x0, y0), (x1, y1) = out_mm[after - 1], out_mm[after]
-    fraction = (pull_mm - y0) / (y1 - y0)
+    (x0, y0), (x1, y1) = out_mm[after - 1 : after + 1].tolist()
+    fraction = (line_mm - y0) / (y1 - y0)
     return after - 1 + fraction, x0 + fraction * (x1 - x0)

@@ -196,7 +196,9 @@ class Rig:
             t_ms=task.t_ms,
             excitation=excitation,
             body=self.body.state(),
-            **path._asdict(),
+            joystick_mm=path.joystick_mm,
+            paw_mm=path.paw_mm,
+            lateral_force_mN=path.lateral_force_mN,
             target_mm=np.array(task.target_mm),
             phase=task.phase,
             events=task.take_events(),
@@ -231,4 +233,5 @@ def fractions(
         raise ConfigurationError(f"The {what} must have the shape ({size},), got {vector.shape}.")
     if not math.isfinite(vector.dot(vector)) and not np.isfinite(vector).all():
         raise ConfigurationError(f"The {what} must be finite, got {vector.tolist()}.")
-    return np.minimum(np.maximum(vector, low), high)
+    clipped = np.maximum(vector, low)
+    return np.minimum(clipped, high, out=clipped)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from robobrain.errors import ConfigurationError
+from robobrain.plugins import load, offered
 from robobrain.tasks.joystick.files import Provenance, Specification, build, package_file, read_yaml
 
 PRESETS = ("quick", "mathis2017", "centre_out")
@@ -251,15 +252,24 @@ class JoystickSpec(Specification):
 def load_task(task: str | Path | JoystickSpec = DEFAULT_PRESET) -> JoystickSpec:
     """Load a task by the name of a preset or the path of a YAML file; a specification is returned as it is.
 
+    Names are those of the package's presets, and those that other distributions offer under
+    ``robobrain.tasks``.
+
     Raises:
         ConfigurationError: Neither a preset nor a file, or the file is invalid; the message names the entry.
     """
     if isinstance(task, JoystickSpec):
         return task
     path = package_file(f"{task}.yaml") if task in PRESETS else Path(task)
+    if not path.is_file() and str(task) in offered("tasks"):
+        offer = load("tasks", str(task))
+        if isinstance(offer, JoystickSpec):
+            return offer
+        path = Path(str(offer))
     if not path.is_file():
         raise ConfigurationError(
-            f"Unknown task {str(task)!r}: give a preset ({', '.join(PRESETS)}) or a YAML file."
+            f"Unknown task {str(task)!r}: give a preset ({', '.join(PRESETS)}), a YAML file, or the name of"
+            " one that an installed package offers."
         )
     values, provenance = read_yaml(path)
     return build(JoystickSpec, values | {"provenance": provenance}, path.name)

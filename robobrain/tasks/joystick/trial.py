@@ -47,6 +47,10 @@ class Phase(StrEnum):
     HOLDING = "holding"
 
 
+_ITI, _HOME, _READY, _MOVING, _HOLDING = Phase
+"""The phases again: looked up in every tick, they are found faster here than in their class."""
+
+
 class Outcome(StrEnum):
     """How a trial ended."""
 
@@ -168,7 +172,7 @@ class JoystickTask:
             ConfigurationError: A trial is running, or the number is below 1.
         """
         state = self._state
-        if state.phase is not Phase.ITI:
+        if state.phase is not _ITI:
             raise ConfigurationError(
                 f"Trial {state.trial} is running ({state.phase}); begin the next after its end."
             )
@@ -183,7 +187,7 @@ class JoystickTask:
         state.cue_ms = state.start_ms = state.force_on_ms = math.nan
         state.dwell_ms = state.progress = 0.0
         state.path_mm = []
-        state.phase = Phase.HOME
+        state.phase = _HOME
         detail = {"direction_deg": state.direction_deg} if len(block.directions_deg) > 1 else {}
         self._note("trial", trial=number, block=block.name, lateral_force_mN=state.trial_force_mN, **detail)
 
@@ -197,16 +201,15 @@ class JoystickTask:
         if state.direction_deg != 0.0:
             (across, along), (x_mm, y_mm) = state.along, (x, y)
             x, y = x_mm * along - y_mm * across, x_mm * across + y_mm * along
-        if state.phase is Phase.ITI:
+        phase = state.phase
+        if phase is _ITI:
             if state.t_ms >= state.pause_until_ms:
                 self.begin_trial()
-        elif state.phase is Phase.HOME:
+        elif phase is _HOME:
             self._home(x, y)
         else:
             inside = self._track(x, y)
-            if state.phase is Phase.READY:
-                self._ready(y)
-            if state.phase is Phase.MOVING or state.phase is Phase.HOLDING:
+            if phase is not _READY or self._ready(y):
                 self._move(x, y, inside)
         return state.force_mN
 
@@ -270,7 +273,7 @@ class JoystickTask:
     @property
     def force_may_change(self) -> bool:
         """Whether a path could switch the force on or off: not within a trial without force."""
-        return self._state.phase is Phase.ITI or self._state.trial_force_mN != 0.0
+        return self._state.phase is _ITI or self._state.trial_force_mN != 0.0
 
     @property
     def direction_deg(self) -> float:
@@ -296,7 +299,7 @@ class JoystickTask:
             state.dwell_ms = 0.0
             self._note("home_out")
         if inside and state.dwell_ms >= home.dwell_ms:
-            state.cue_ms, state.phase = state.t_ms, Phase.READY
+            state.cue_ms, state.phase = state.t_ms, _READY
             self._note("cue")
             self._track(x, y)
         elif state.t_ms - state.begin_ms >= home.timeout_ms:
@@ -306,7 +309,7 @@ class JoystickTask:
         """Take a whole path at once if it plainly goes on resting at home, and nothing happens in it."""
         state, home, length_ms = self._state, self.spec.home, len(path_mm) * TICK_MS
         if (
-            state.phase is not Phase.HOME
+            state.phase is not _HOME
             or state.dwell_ms + length_ms >= home.dwell_ms
             or state.t_ms + length_ms - state.begin_ms >= home.timeout_ms
             or np.vdot(path_mm, path_mm) > home.radius_mm**2  # the sum over all points bounds each of them
@@ -321,20 +324,25 @@ class JoystickTask:
         state, target = self._state, self.spec.target
         state.path_mm.append((x, y))
         distance_mm = target.distance_mm(x, y)
-        state.progress = max(state.progress, 1.0 - distance_mm / target.near_mm)
+        progress = 1.0 - distance_mm / target.near_mm
+        state.progress = max(state.progress, progress)
         return distance_mm == 0.0
 
-    def _ready(self, y: float) -> None:
+    def _ready(self, y: float) -> bool:
+        """Look for the start of the movement; say whether this is it."""
         state, pull = self._state, self.spec.pull
         if y >= pull.start_mm:
-            state.start_ms, state.phase = state.t_ms, Phase.MOVING
+            state.start_ms, state.phase = state.t_ms, _MOVING
             state.dwell_ms = 0.0
             self._note("start")
-        elif state.t_ms - state.cue_ms >= pull.response_timeout_ms:
+            return True
+        if state.t_ms - state.cue_ms >= pull.response_timeout_ms:
             self._end(Outcome.NO_RESPONSE)
+        return False
 
     def _move(self, x: float, y: float, inside: bool) -> None:
-        self._switch_force(y)
+        if self._state.trial_force_mN != 0.0:
+            self._switch_force(y)
         self._hold(inside)
         outcome = self._outcome(x, y)
         if outcome is not None:
@@ -342,8 +350,6 @@ class JoystickTask:
 
     def _switch_force(self, y: float) -> None:
         state, force_field = self._state, self.spec.force_field
-        if state.trial_force_mN == 0.0:
-            return
         if math.isnan(state.force_on_ms):
             if y >= force_field.onset_mm:
                 state.force_on_ms, state.force_mN = state.t_ms, state.trial_force_mN
@@ -358,16 +364,16 @@ class JoystickTask:
 
     def _hold(self, inside: bool) -> None:
         state = self._state
-        if inside is (state.phase is Phase.HOLDING):
+        if inside is (state.phase is _HOLDING):
             state.dwell_ms += TICK_MS if inside else 0.0
         else:
-            state.phase = Phase.HOLDING if inside else Phase.MOVING
+            state.phase = _HOLDING if inside else _MOVING
             state.dwell_ms = 0.0
             self._note("target_in" if inside else "target_out")
 
     def _outcome(self, x: float, y: float) -> Outcome | None:
         state, pull, target = self._state, self.spec.pull, self.spec.target
-        if state.phase is Phase.HOLDING and state.dwell_ms >= target.dwell_ms:
+        if state.phase is _HOLDING and state.dwell_ms >= target.dwell_ms:
             return Outcome.REWARDED
         if y >= target.near_mm and abs(x) > target.half_width_mm:
             return Outcome.MISSED
@@ -402,7 +408,7 @@ class JoystickTask:
 
     def _pause(self) -> None:
         state, pause = self._state, self.spec.inter_trial
-        state.phase = Phase.ITI
+        state.phase = _ITI
         state.pause_until_ms = state.t_ms + pause.duration_ms + pause.jitter_ms * state.rng.uniform(-1.0, 1.0)
 
     def _note(self, name: str, **detail: Any) -> None:

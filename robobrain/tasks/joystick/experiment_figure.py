@@ -1,0 +1,34 @@
+"""A figure of an experiment and its controls: each session, the mean and its interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from robobrain.recording.figures.style import GREY, PULL_COLOUR, new_figure, styled
+from robobrain.tasks.joystick.experiment import Estimate, Session
+
+PANELS = {
+    "rewarded": "rewarded trials",
+    "peak_pull_mm": "peak pull (mm)",
+    "deviation_after_mm": "deviation after onset line (mm, + left)",
+}
+
+
+def draw_experiment(sessions: Sequence[Session], table: Sequence[Estimate], path: Path) -> None:
+    """Draw one panel per measure, one column per condition, and save the figure as PNG."""
+    names = list(dict.fromkeys(row.condition for row in table))
+    with styled():
+        figure = new_figure(2.6)
+        for axes, (measure, label) in zip(figure.subplots(1, len(PANELS)), PANELS.items(), strict=True):
+            for session in sessions:
+                axes.plot(names.index(session.condition) - 0.2, session.means[measure], "o", ms=3, color=GREY)
+            for row in table:
+                if row.measure == measure:
+                    place = names.index(row.condition) + 0.1
+                    axes.vlines(place, row.low, row.high, color=PULL_COLOUR)
+                    axes.plot(place, row.mean, "_", ms=10, color=PULL_COLOUR)
+            axes.set_ylabel(label)
+            axes.set_xticks(range(len(names)), [name.replace("_", " ") for name in names], rotation=40)
+            axes.set_xlim(-0.6, len(names) - 0.4)
+        figure.savefig(path, dpi=150)
