@@ -59,6 +59,8 @@ class FailoverBrain:
         self.takeovers = 0
         self._seed = 0
         self._journal: list[tuple[NDArray[np.float32] | None, bytes]] = []
+        self._begun: NDArray[np.float32] | None = None
+        self._fault: BrainFault | None = None
         self._brain = start(self._report)
         self._spares = [self._start_spare() for _ in range(spares)]
 
@@ -74,7 +76,7 @@ class FailoverBrain:
 
     def reset(self, seed: int) -> Readings:
         """Return to the settled brain and begin an episode, on a spare if the brain is lost."""
-        self._seed, self._journal = seed, []
+        self._seed, self._journal, self._begun = seed, [], None
         try:
             return self._brain.reset(seed)
         except ConfigurationError:
@@ -85,8 +87,33 @@ class FailoverBrain:
 
     def step(self, inputs: ArrayLike) -> Readings:
         """Apply ``inputs`` for one exchange period and return the readings at its end."""
+        self.begin_step(inputs)
+        return self.finish_step()
+
+    def begin_step(self, inputs: ArrayLike) -> None:
+        """Apply ``inputs`` and let the brain compute while the caller does something else."""
         packed = exact_inputs(inputs, self.description.input_size).copy()
-        return self._perform(packed, lambda brain: brain.step(packed))
+        self._fault = None
+        try:
+            self._brain.begin_step(packed)
+        except ConfigurationError:
+            raise
+        except BrainFault as fault:
+            self._fault = fault
+        self._begun = packed
+
+    def finish_step(self) -> Readings:
+        """Wait for the end of the step that `begin_step` began, and return its readings."""
+        if self._begun is None:
+            raise ConfigurationError("no step is under way: call begin_step(inputs) first")
+        packed, self._begun = self._begun, None
+
+        def finish(brain: LocalBrain) -> Readings:
+            if self._fault is not None:
+                raise self._fault
+            return brain.finish_step()
+
+        return self._perform(packed, finish, lambda brain: brain.step(packed))
 
     def collect(self) -> Spikes | None:
         """Return the spikes that no step has handed out yet; no time passes in the brain."""
@@ -94,7 +121,7 @@ class FailoverBrain:
         def collected(brain: LocalBrain) -> Readings:
             return Readings(outputs=np.empty(0, dtype=np.float32), spikes=brain.collect())
 
-        return self._perform(None, collected).spikes
+        return self._perform(None, collected, collected).spikes
 
     def close(self) -> None:
         """End the brain and its spares, and wait until they are gone; may be called again."""
@@ -116,15 +143,19 @@ class FailoverBrain:
         self.close()
 
     def _perform(
-        self, inputs: NDArray[np.float32] | None, call: Callable[[LocalBrain], Readings]
+        self,
+        inputs: NDArray[np.float32] | None,
+        call: Callable[[LocalBrain], Readings],
+        again: Callable[[LocalBrain], Readings],
     ) -> Readings:
+        """Return what ``call`` gives; where the brain is lost, what ``again`` gives on another one."""
         try:
             readings = call(self._brain)
         except ConfigurationError:
             raise
         except BrainFault as fault:
             self._recover(fault)
-            readings = call(self._brain)  # what fails twice at the same place is no accident
+            readings = again(self._brain)  # what fails twice at the same place is no accident
         self._journal.append((inputs, readings_digest(readings)))
         return readings
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import operator
 import time
 import weakref
 from collections.abc import Callable, Mapping, Sequence
@@ -18,26 +16,17 @@ from robobrain.bridge.codec import (
     decode_description,
     decode_fault,
     decode_readings,
-    decode_snapshot,
     parse,
 )
-from robobrain.bridge.messages import (
-    PROTOCOL_VERSION,
-    Description,
-    Readings,
-    SnapshotInfo,
-    Spikes,
-    exact_inputs,
-)
+from robobrain.bridge.instants import KeepsInstants, exact_seed
+from robobrain.bridge.messages import PROTOCOL_VERSION, Description, Readings, Spikes, exact_inputs
 from robobrain.bridge.pipe import PipeClosed
 from robobrain.bridge.process import KernelProcess
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, SnapshotFault
 
-_LOGGER = logging.getLogger(__name__)
 _POLL_S = 1.0
 _CLOSE_GRACE_S = 2.0
-_SEED_END = 2**64
 _SHUTDOWN = pb.Request(shutdown=pb.Shutdown()).SerializeToString()
 
 ProgressListener = Callable[[str, float], None]
@@ -64,7 +53,7 @@ class BrainLink(Protocol):
         """End the connection; may be called again."""
 
 
-class LocalBrain:
+class LocalBrain(KeepsInstants):
     """A brain in a process of its own on this machine.
 
     Nothing of that process outlives this object, the ``with`` block around it, or this process. It is not to
@@ -107,6 +96,7 @@ class LocalBrain:
         self._id = 0
         self._reset_id: int | None = None
         self._seq = 0
+        self._step_began_s: float | None = None
         try:
             self._take(self._describe(start_timeout_s))
         except BaseException:
@@ -132,68 +122,12 @@ class LocalBrain:
             SnapshotFault: There is no room for another copy of the brain; the running episode goes on.
             BrainFault: The brain was lost.
         """
-        request = self._request(reset=pb.Reset(seed=exact_seed(seed)))
+        request = pb.Request(reset=pb.Reset(seed=exact_seed(seed)))
         try:
             return self._begin(request)
         except ConfigurationError:
             self._reset_id = None
             raise
-
-    def snapshot(self) -> int:
-        """Keep the present instant of the episode, which goes on, and return its number.
-
-        The instant holds all that the brain's future depends on, spikes in flight and random numbers
-        included. Beyond the brain's limits those not used for longest are given up; restoring them fails.
-
-        Raises:
-            ConfigurationError: No episode has begun, or this brain keeps no snapshots.
-            SnapshotFault: There is no room for another copy of the brain; the episode goes on.
-            BrainFault: The brain or its episode was lost.
-        """
-        self._check_running("snapshot()")
-        answer = self._about_snapshots(self._request(snapshot=pb.Snapshot()))
-        if answer.evicted:
-            _LOGGER.warning("snapshot %d took the place of %s", answer.taken, list(answer.evicted))
-        return int(answer.taken)
-
-    def restore(self, snapshot: int, seed: int | None = None, *, silence: Sequence[str] = ()) -> Readings:
-        """Continue a kept instant in place of the running episode, if there is one.
-
-        Args:
-            snapshot: A number that ``snapshot()`` gave.
-            seed: None to continue with exactly the random numbers that would have come; else their seed.
-            silence: Populations, or regions as a whole, whose neurons fire no more from here on.
-
-        Returns:
-            Readings with number, time and outputs of the last step before the instant.
-
-        Raises:
-            ConfigurationError: There is no such instant, population or region.
-            SnapshotFault: The instant is lost or there is no room for a copy; the running episode goes on.
-            BrainFault: The brain was lost.
-        """
-        number = None if seed is None else exact_seed(seed)
-        self.description.check_places(silence)
-        restore = pb.Restore(snapshot=_exact_id(snapshot), seed=number, silence=silence)
-        return self._begin(self._request(restore=restore))
-
-    def drop(self, snapshot: int) -> None:
-        """Forget a kept instant and free its memory.
-
-        Raises:
-            ConfigurationError: There is no such instant.
-            BrainFault: The brain was lost.
-        """
-        self._about_snapshots(self._request(drop=pb.Drop(snapshot=_exact_id(snapshot))))
-
-    def snapshots(self) -> tuple[SnapshotInfo, ...]:
-        """Return the kept instants, in the order of their numbers, and the memory that each takes now.
-
-        Raises:
-            BrainFault: The brain was lost.
-        """
-        answer = self._about_snapshots(self._request(list_snapshots=pb.ListSnapshots()))
-        return tuple(decode_snapshot(held) for held in answer.held)
 
     def step(self, inputs: ArrayLike) -> Readings:
         """Apply ``inputs`` for one exchange period and return the readings at its end.
@@ -205,14 +139,39 @@ class LocalBrain:
             ConfigurationError: The inputs can't be used, or no episode has begun; nothing was sent.
             BrainFault: The brain or its episode was lost.
         """
+        self.begin_step(inputs)
+        return self.finish_step()
+
+    def begin_step(self, inputs: ArrayLike) -> None:
+        """Apply ``inputs`` and let the brain compute while the caller does something else.
+
+        Raises:
+            ConfigurationError: As in `step`, or a step is under way; nothing was sent.
+            BrainFault: The brain was lost.
+        """
         started = time.perf_counter()
         self._check_running("step(inputs)")
         packed = exact_inputs(inputs, self._input_size).tobytes()
-        seq = self._seq + 1
-        message = pb.Step(seq=seq, t_ms=self._seq * self.description.exchange_ms, inputs=packed)
-        reply = self._exchange(self._request(step=message), self._step_timeout_s)
-        self._seq = seq
-        return self._readings(reply, seq, started)
+        message = pb.Step(seq=self._seq + 1, t_ms=self._seq * self.description.exchange_ms, inputs=packed)
+        self._send(pb.Request(step=message))
+        self._step_began_s = started
+
+    def finish_step(self) -> Readings:
+        """Wait for the end of the step that `begin_step` began, and return its readings.
+
+        ``times.wire_ms`` counts from the beginning on; so it has whatever the caller did for longer than the
+        brain computed.
+
+        Raises:
+            ConfigurationError: No step is under way, or its inputs can't be used.
+            BrainFault: The brain or its episode was lost.
+        """
+        started, self._step_began_s = self._step_began_s, None
+        if started is None:
+            raise ConfigurationError("no step is under way: call begin_step(inputs) first")
+        reply = self._answered(self._step_timeout_s)
+        self._seq += 1
+        return self._readings(reply, self._seq, started)
 
     def configure(self, devices: str) -> Description:
         """Replace the devices that the next episodes have beside the brain's wiring; a reset must follow.
@@ -231,7 +190,7 @@ class LocalBrain:
         """
         self._check_open()
         self._reset_id = None
-        request = self._request(configure=pb.Configure(devices=devices))
+        request = pb.Request(configure=pb.Configure(devices=devices))
         reply = self._exchange(request, self._step_timeout_s)
         if not reply.HasField("description"):
             raise self._lost(ProtocolError("the answer to Configure is no Description"))
@@ -256,7 +215,7 @@ class LocalBrain:
         """
         started = time.perf_counter()
         self._check_running("collect()")
-        reply = self._exchange(self._request(collect=pb.Collect()), self._step_timeout_s)
+        reply = self._exchange(pb.Request(collect=pb.Collect()), self._step_timeout_s)
         return self._readings(reply, self._seq, started)
 
     def close(self) -> None:
@@ -279,7 +238,7 @@ class LocalBrain:
         self._input_size, self._output_size = description.input_size, description.output_size
 
     def _describe(self, timeout_s: float) -> Description:
-        request = self._request(describe=pb.Describe(protocol_version=PROTOCOL_VERSION))
+        request = pb.Request(describe=pb.Describe(protocol_version=PROTOCOL_VERSION))
         reply = self._exchange(request, timeout_s)
         if not reply.HasField("description"):
             raise self._lost(ProtocolError("the answer to Describe is no Description"))
@@ -290,7 +249,7 @@ class LocalBrain:
         """Have the brain begin or restore an episode; where it can't, the one that runs goes on."""
         started = time.perf_counter()
         before = self._reset_id, self._seq
-        self._reset_id, self._seq = request.id, 0
+        self._reset_id, self._seq = self._id + 1, 0
         try:
             reply = self._exchange(request, self._step_timeout_s)
         except (ConfigurationError, SnapshotFault):
@@ -299,44 +258,18 @@ class LocalBrain:
         self._seq = int(reply.readings.seq)
         return self._readings(reply, self._seq if request.HasField("restore") else 0, started)
 
-    def _about_snapshots(self, request: pb.Request) -> pb.Snapshots:
+    def _ask_about_instants(self, request: pb.Request) -> pb.Snapshots:
         reply = self._exchange(request, self._step_timeout_s)
         if not reply.HasField("snapshots"):
             raise self._lost(ProtocolError("the answer about snapshots is another message"))
         return reply.snapshots
 
-    def _request(
-        self,
-        *,
-        describe: pb.Describe | None = None,
-        reset: pb.Reset | None = None,
-        step: pb.Step | None = None,
-        collect: pb.Collect | None = None,
-        configure: pb.Configure | None = None,
-        snapshot: pb.Snapshot | None = None,
-        restore: pb.Restore | None = None,
-        drop: pb.Drop | None = None,
-        list_snapshots: pb.ListSnapshots | None = None,
-    ) -> pb.Request:
-        self._check_open()
-        self._id += 1
-        return pb.Request(
-            id=self._id,
-            describe=describe,
-            reset=reset,
-            step=step,
-            collect=collect,
-            configure=configure,
-            snapshot=snapshot,
-            restore=restore,
-            drop=drop,
-            list_snapshots=list_snapshots,
-        )
-
     def _check_running(self, call: str) -> None:
         self._check_open()
         if self._reset_id is None:
             raise ConfigurationError(f"no episode has begun: call reset(seed) before {call}")
+        if self._step_began_s is not None:
+            raise ConfigurationError(f"a step is under way: call finish_step() before {call}")
 
     def _check_open(self) -> None:
         if self._fault is not None:
@@ -344,8 +277,25 @@ class LocalBrain:
 
     def _exchange(self, request: pb.Request, timeout_s: float) -> pb.Reply:
         """Send ``request`` and return its answer; raises what a fault stands for."""
+        self._send(request)
+        return self._answered(timeout_s)
+
+    def _send(self, request: pb.Request) -> None:
+        """Send ``request`` under the next number; the answer to a step that was not finished is dropped."""
+        self._check_open()
+        self._id += 1
+        request.id, self._step_began_s = self._id, None
         try:
             self._pipe.send(request.SerializeToString())
+        except (PipeClosed, ProtocolError, TimeoutError) as error:
+            raise self._lost(error) from None
+        except BaseException:
+            self._reset_id = None
+            raise
+
+    def _answered(self, timeout_s: float) -> pb.Reply:
+        """Return the answer to the last request; raises what a fault stands for."""
+        try:
             reply = self._answer(timeout_s)
         except (PipeClosed, ProtocolError, TimeoutError) as error:
             raise self._lost(error) from None
@@ -406,31 +356,6 @@ class LocalBrain:
             return decode_readings(reply.readings, self._output_size, total_ms)
         except ProtocolError as error:
             raise self._lost(error) from None
-
-
-def exact_seed(seed: int) -> int:
-    """Return ``seed`` as the number that travels.
-
-    Raises:
-        ConfigurationError: It is no whole number from 0 to 2**64 - 1.
-    """
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        raise ConfigurationError(f"a seed is a whole number, not {seed!r}") from None
-    if not 0 <= number < _SEED_END:
-        raise ConfigurationError(f"seed {number} is outside 0 ... 2**64 - 1")
-    return number
-
-
-def _exact_id(snapshot: int) -> int:
-    try:
-        number = operator.index(snapshot)
-    except TypeError:
-        number = -1
-    if not 0 < number < _SEED_END:
-        raise ConfigurationError(f"there is no snapshot {snapshot!r}; snapshot() gives their numbers, from 1")
-    return number
 
 
 def _quoted(log: str) -> str:

@@ -17,11 +17,13 @@ import grpc
 from numpy.typing import ArrayLike
 
 from robobrain.bridge.codec import check_version, decode_description, decode_fault, decode_readings
-from robobrain.bridge.link import ProgressListener, exact_seed
+from robobrain.bridge.instants import KeepsInstants, exact_seed
+from robobrain.bridge.link import ProgressListener
 from robobrain.bridge.messages import (
     BEING_BUILT,
     PROTOCOL_VERSION,
     SESSION_KEY,
+    Description,
     Readings,
     Spikes,
     exact_inputs,
@@ -38,7 +40,7 @@ from robobrain.bridge.security import ClientCredentials
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.bridge.v1 import service_pb2 as spb
 from robobrain.bridge.v1.service_pb2_grpc import BrainStub
-from robobrain.errors import BrainFault, ConfigurationError, ProtocolError
+from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, SnapshotFault
 
 _LOGGER = logging.getLogger(__name__)
 _FIRST_DELAY_S, _LONGEST_DELAY_S = 0.05, 2.0
@@ -47,16 +49,19 @@ _REFUSALS: dict[Any, type[ConfigurationError | BrainFault]] = {
     grpc.StatusCode.INVALID_ARGUMENT: ConfigurationError,
     grpc.StatusCode.FAILED_PRECONDITION: ProtocolError,
 }
+_HARMLESS = (pb.FAULT_CODE_CONFIGURATION, pb.FAULT_CODE_PROTOCOL, pb.FAULT_CODE_SNAPSHOT)
+"""Faults after which the episode goes on."""
 
 Answer = TypeVar("Answer")
 
 
-class RemoteBrain:
+class RemoteBrain(KeepsInstants):
     """A brain leased from a server.
 
     When the connection breaks it comes back by itself and goes on with the session where the server still has
     it; no step is run twice. Otherwise a :class:`BrainFault` says so, and the next reset opens another
-    session. It is not to be used from several threads at once. After an interrupted call (Ctrl-C) a reset is
+    session. Devices and kept instants belong to the session; another session gets the same devices, instants
+    are lost. It is not to be used from several threads at once. After an interrupted call (Ctrl-C) a reset is
     needed.
 
     Attributes:
@@ -107,8 +112,11 @@ class RemoteBrain:
         self._stream: ExchangeStream | None = None
         self._session: str | None = None
         self._id, self._seq, self._has_episode, self._is_closed = 0, 0, False, False
+        self._begun: tuple[pb.Request, float] | None = None
+        self._devices = ""
         try:
-            self.description = decode_description(self._open())
+            self._take(decode_description(self._open()))
+            self._bare = self.description
         except BaseException:
             self.close()
             raise
@@ -126,20 +134,7 @@ class RemoteBrain:
             ConfigurationError: The seed is no such number.
             BrainFault: No session can be had, or the brain was lost.
         """
-        started = time.perf_counter()
-        number = exact_seed(seed)
-        self._check_open()
-        if self._session is None:
-            self._reopen()
-        request = self._request(reset=pb.Reset(seed=number))
-        self._seq, self._has_episode = 0, False
-        try:
-            reply = self._exchange(request)
-        except SessionGone:
-            self._reopen()
-            reply = self._exchange(self._request(reset=pb.Reset(seed=number)))
-        self._has_episode = True
-        return self._readings(reply, 0, started)
+        return self._begin(pb.Request(reset=pb.Reset(seed=exact_seed(seed))))
 
     def step(self, inputs: ArrayLike) -> Readings:
         """Apply ``inputs`` for one exchange period and return the readings at its end.
@@ -151,14 +146,63 @@ class RemoteBrain:
             ConfigurationError: The inputs can't be used, or no episode has begun; nothing was sent.
             BrainFault: The brain, its episode, or the way to it was lost; ``reset`` begins another episode.
         """
+        self.begin_step(inputs)
+        return self.finish_step()
+
+    def begin_step(self, inputs: ArrayLike) -> None:
+        """Apply ``inputs`` and let the brain compute while the caller does something else.
+
+        Raises:
+            ConfigurationError: As in `step`, or a step is under way; nothing was sent.
+        """
         started = time.perf_counter()
-        self._check_episode("step(inputs)")
-        packed = exact_inputs(inputs, self.description.input_size).tobytes()
-        seq = self._seq + 1
-        message = pb.Step(seq=seq, t_ms=self._seq * self.description.exchange_ms, inputs=packed)
-        reply = self._exchange(self._request(step=message))
-        self._seq = seq
-        return self._readings(reply, seq, started)
+        self._check_running("step(inputs)")
+        packed = exact_inputs(inputs, self._input_size).tobytes()
+        step = pb.Step(seq=self._seq + 1, t_ms=self._seq * self.description.exchange_ms, inputs=packed)
+        request = self._numbered(pb.Request(step=step))
+        self._open_stream().send(request)
+        self._begun = request, started
+
+    def finish_step(self) -> Readings:
+        """Wait for the end of the step that `begin_step` began, and return its readings.
+
+        ``times.wire_ms`` counts from the beginning on; so it has whatever the caller did for longer than the
+        brain computed.
+
+        Raises:
+            ConfigurationError: No step is under way, or its inputs can't be used.
+            BrainFault: The brain, its episode, or the way to it was lost; ``reset`` begins another episode.
+        """
+        if self._begun is None:
+            raise ConfigurationError("no step is under way: call begin_step(inputs) first")
+        (request, started), self._begun = self._begun, None
+        reply = self._exchange(request)
+        self._seq += 1
+        return self._readings(reply, self._seq, started)
+
+    def configure(self, devices: str) -> Description:
+        """Replace the devices that the next episodes have beside the brain's wiring; a reset must follow.
+
+        Kept instants have the devices of before, so they are forgotten. The next session on that brain does
+        not have these devices.
+
+        Args:
+            devices: JSON, as `robobrain.brain.devices.to_text` makes it; empty for none.
+
+        Returns:
+            The description from now on, with the ports and histories of the devices.
+
+        Raises:
+            ConfigurationError: The devices can't be used, or are more than the server takes; those of before
+                stay.
+            BrainFault: No session can be had, or the brain was lost.
+        """
+        self._check_open()
+        self._has_episode, self._begun = False, None
+        reply = self._exchange_anew(pb.Request(configure=pb.Configure(devices=devices)))
+        self._take(self._described(reply))
+        self._devices = devices
+        return self.description
 
     def collect(self) -> Spikes | None:
         """Return the spikes that no step has handed out yet; no time passes in the brain.
@@ -167,10 +211,19 @@ class RemoteBrain:
             ConfigurationError: No episode has begun.
             BrainFault: The brain, its episode, or the way to it was lost.
         """
+        return self.collect_all().spikes
+
+    def collect_all(self) -> Readings:
+        """Return the last readings with the spikes and samples that no step has handed out yet.
+
+        Raises:
+            ConfigurationError: No episode has begun.
+            BrainFault: The brain, its episode, or the way to it was lost.
+        """
         started = time.perf_counter()
-        self._check_episode("collect()")
-        reply = self._exchange(self._request(collect=pb.Collect()))
-        return self._readings(reply, self._seq, started).spikes
+        self._check_running("collect()")
+        reply = self._exchange(self._numbered(pb.Request(collect=pb.Collect())))
+        return self._readings(reply, self._seq, started)
 
     def close(self) -> None:
         """Give the brain back; may be called again."""
@@ -215,21 +268,67 @@ class RemoteBrain:
         return session.description
 
     def _reopen(self) -> None:
+        """Open another session, with the devices of the one before."""
         self._detach()
         found = decode_description(self._open())
         if (found.identity, found.inputs, found.outputs) != (
-            self.description.identity,
-            self.description.inputs,
-            self.description.outputs,
+            self._bare.identity,
+            self._bare.inputs,
+            self._bare.outputs,
         ):
             self.close()
             raise BrainFault(f"the server at {self.address} serves another brain now; connect again")
+        if self._devices:
+            configure = pb.Configure(devices=self._devices)
+            self._take(self._described(self._exchange(self._numbered(pb.Request(configure=configure)))))
 
-    def _request(
-        self, *, reset: pb.Reset | None = None, step: pb.Step | None = None, collect: pb.Collect | None = None
-    ) -> pb.Request:
+    def _take(self, description: Description) -> None:
+        self.description = description
+        self._input_size, self._output_size = description.input_size, description.output_size
+
+    def _described(self, reply: pb.Reply) -> Description:
+        if not reply.HasField("description"):
+            raise ProtocolError("the answer to Configure is no Description")
+        return decode_description(reply.description)
+
+    def _begin(self, request: pb.Request) -> Readings:
+        """Have the brain begin or restore an episode; where it can't restore, the one that runs goes on."""
+        started = time.perf_counter()
+        self._check_open()
+        before = self._seq, self._has_episode
+        self._begun, self._seq, self._has_episode = None, 0, False
+        is_restore = request.HasField("restore")
+        try:
+            reply = self._exchange(self._numbered(request)) if is_restore else self._exchange_anew(request)
+        except (ConfigurationError, SnapshotFault):
+            if is_restore:
+                self._seq, self._has_episode = before
+            raise
+        self._has_episode = True
+        self._seq = int(reply.readings.seq) if is_restore else 0
+        return self._readings(reply, self._seq, started)
+
+    def _ask_about_instants(self, request: pb.Request) -> pb.Snapshots:
+        self._check_open()
+        reply = self._exchange(self._numbered(request))
+        if not reply.HasField("snapshots"):
+            raise ProtocolError("the answer about snapshots is another message")
+        return reply.snapshots
+
+    def _numbered(self, request: pb.Request) -> pb.Request:
         self._id += 1
-        return pb.Request(id=self._id, reset=reset, step=step, collect=collect)
+        request.id = self._id
+        return request
+
+    def _exchange_anew(self, request: pb.Request) -> pb.Reply:
+        """Send ``request``, in another session where the present one is lost."""
+        if self._session is None:
+            self._reopen()
+        try:
+            return self._exchange(self._numbered(request))
+        except SessionGone:
+            self._reopen()
+            return self._exchange(self._numbered(request))
 
     def _exchange(self, request: pb.Request) -> pb.Reply:
         """Send ``request`` until it is answered; raises what a fault stands for."""
@@ -261,9 +360,12 @@ class RemoteBrain:
             raise
 
     def _attempt(self, request: pb.Request) -> pb.Reply:
+        return self._open_stream().exchange(request, self._on_progress)
+
+    def _open_stream(self) -> ExchangeStream:
         if self._stream is None:
             self._stream = ExchangeStream(self._stub.Exchange, self._metadata, self._silence_s)
-        return self._stream.exchange(request, self._on_progress)
+        return self._stream
 
     def _retried(self, attempt: Callable[[], Answer], patience_s: float, what: str) -> Answer:
         """Call ``attempt`` until it works, waiting longer each time; fails when patience ends."""
@@ -295,7 +397,7 @@ class RemoteBrain:
         return _REFUSALS.get(code, BrainFault)(f"{what}: {reason(error)}")
 
     def _fault_of(self, reply: pb.Reply) -> BrainFault | ConfigurationError:
-        if reply.fault.code not in (pb.FAULT_CODE_CONFIGURATION, pb.FAULT_CODE_PROTOCOL):
+        if reply.fault.code not in _HARMLESS:
             self._has_episode = False
         return decode_fault(reply.fault)
 
@@ -304,16 +406,18 @@ class RemoteBrain:
             self._has_episode = False
             raise ProtocolError(f"the answer to step {seq} is another message")
         total_ms = 1e3 * (time.perf_counter() - started)
-        return decode_readings(reply.readings, self.description.output_size, total_ms)
+        return decode_readings(reply.readings, self._output_size, total_ms)
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise BrainFault("the brain was closed; make a new one")
 
-    def _check_episode(self, call: str) -> None:
+    def _check_running(self, call: str) -> None:
         self._check_open()
         if not self._has_episode:
             raise ConfigurationError(f"no episode has begun: call reset(seed) before {call}")
+        if self._begun is not None:
+            raise ConfigurationError(f"a step is under way: call finish_step() before {call}")
 
 
 class SessionGone(BrainFault):

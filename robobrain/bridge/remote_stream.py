@@ -90,21 +90,28 @@ class ExchangeStream:
             silence_s: Longest wait for a message of the server while a reply is due.
         """
         self._requests: SimpleQueue[pb.Request | None] = SimpleQueue()
+        self._sent_id = 0
         self._replies = call(self._outgoing(), metadata=metadata)
         self._silence_s = silence_s
         self._due_s: float | None = None
         self._closed = threading.Event()
         threading.Thread(target=self._listen_for_silence, name="brain-silence", daemon=True).start()
 
+    def send(self, request: pb.Request) -> None:
+        """Send ``request``; `exchange` waits for its reply."""
+        self._sent_id = request.id
+        self._requests.put(request)
+
     def exchange(self, request: pb.Request, on_progress: ProgressListener | None) -> pb.Reply:
-        """Send ``request`` and return its reply.
+        """Send ``request``, unless that was done already, and return its reply.
 
         Raises:
             grpc.RpcError: The call ended.
             BrainFault: It ended without a status.
         """
         self._due_s = time.monotonic() + self._silence_s
-        self._requests.put(request)
+        if request.id != self._sent_id:
+            self.send(request)
         try:
             for reply in self._replies:
                 if reply.HasField("progress"):

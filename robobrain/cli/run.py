@@ -16,10 +16,11 @@ from rich.text import Text
 
 from robobrain.cli.console import console, errors
 from robobrain.cli.options import Disconnect, Lesion, Shuffle, Silence, alterations
-from robobrain.tasks.joystick.loop import Frame
+from robobrain.tasks.joystick.loop import Frame, checked_exchange
 from robobrain.tasks.joystick.replay import Journal
 from robobrain.tasks.joystick.runner import RunPlan, RunResult, run_plan
 from robobrain.tasks.joystick.session import SessionSummary
+from robobrain.tasks.joystick.source import devices_text
 from robobrain.tasks.joystick.trial import TrialResult
 
 INTERRUPTED = 130
@@ -59,6 +60,15 @@ def run(
     credentials: Annotated[
         Path | None, typer.Option(help="With --connect: folder of the client's credentials.")
     ] = None,
+    devices: Annotated[
+        Path | None, typer.Option(help="YAML file of sources and monitors beside the brain's wiring.")
+    ] = None,
+    exchange: Annotated[
+        str,
+        typer.Option(
+            help="lockstep, or overlapped: brain and body compute at once, with one period of delay."
+        ),
+    ] = "lockstep",
     lesion: Lesion = None,
     silence: Silence = None,
     disconnect: Disconnect = None,
@@ -107,6 +117,8 @@ def run(
         command=command,
         spares=spares,
         on_fault=on_fault or ("failover" if spares else "suspend"),
+        exchange=checked_exchange(exchange),
+        devices=devices_text(devices),
     )
     _run(plan)
 

@@ -76,15 +76,23 @@ class BrainService(BrainServicer):
         self._sessions.end(await self._session(context), "its client gave the brain back")
         return spb.ReleaseReply()
 
+    async def Configure(self, request: pb.Configure, context: Any) -> pb.Description:  # noqa: N802
+        """Change the devices of the next episodes."""
+        session = await self._session(context)
+        reply = await self._single(session, pb.Request(id=session.last_id + 1, configure=request), context)
+        return reply.description
+
     async def Reset(self, request: pb.Reset, context: Any) -> pb.Readings:  # noqa: N802
         """Begin an episode."""
         session = await self._session(context)
-        return await self._single(session, pb.Request(id=session.last_id + 1, reset=request), context)
+        reply = await self._single(session, pb.Request(id=session.last_id + 1, reset=request), context)
+        return reply.readings
 
     async def Step(self, request: pb.Step, context: Any) -> pb.Readings:  # noqa: N802
         """Run one exchange; a repeated number is answered again, not run again."""
         session = await self._session(context)
-        return await self._single(session, pb.Request(id=session.last_id + 1, step=request), context)
+        reply = await self._single(session, pb.Request(id=session.last_id + 1, step=request), context)
+        return reply.readings
 
     async def Exchange(self, requests: AsyncIterator[pb.Request], context: Any) -> None:  # noqa: N802
         """Serve a session in lock-step."""
@@ -143,12 +151,12 @@ class BrainService(BrainServicer):
         self._telemetry.exchange(reply)
         return reply
 
-    async def _single(self, session: Session, request: pb.Request, context: Any) -> pb.Readings:
+    async def _single(self, session: Session, request: pb.Request, context: Any) -> pb.Reply:
         reply = await self._reply(session, request)
         if reply.HasField("fault"):
             status = _FAULT_STATUS.get(reply.fault.code, grpc.StatusCode.ABORTED)
             await context.abort(status, reply.fault.message)
-        return reply.readings
+        return reply
 
     async def _session(self, context: Any) -> Session:
         await self._admit(context)

@@ -156,7 +156,7 @@ def _continue(
     with start_brain_of(journal, on_build) as brain, closing(Forelimb()) as body:
         for condition in conditions:
             brain.description.check_places(condition.silence)
-        loop = Loop(brain, body, JoystickTask(load_task(plan.task)))
+        loop = Loop(brain, body, JoystickTask(load_task(plan.task)), exchange=plan.exchange)
         follower = journal.follower(brain.description, strict=True)
         own = Stimulator(load_protocol(plan.protocol), plan.exchange_ms, generator(plan.seed, "stimulation"))
         frame = loop.reset(plan.seed)

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robobrain.body import SpinalCord
-from robobrain.bridge.branching import BranchingLink
+from robobrain.bridge.branching import BranchingLink, OverlappingLink
+from robobrain.bridge.messages import PhaseTimes as BrainTimes
 from robobrain.bridge.messages import Port, Readings, Spikes
 from robobrain.errors import ConfigurationError
 from robobrain.seeding import nest_seed
@@ -44,6 +45,10 @@ SENSES: dict[str, tuple[int, Callable[[BodyState, BodyState], ArrayLike]]] = {
 
 STIMULATION, MOTOR, REGION_RATE = "stimulation", "motor", "region_rate"
 
+Exchange = Literal["lockstep", "overlapped"]
+"""Whether brain and body take turns, or compute the same span of time at once."""
+EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame(Movement):
@@ -57,6 +62,7 @@ class Frame(Movement):
         motor_rate_hz: Output of the eight muscle columns.
         region_rate_hz: Mean rate of each region; empty where the brain does not monitor it.
         spikes: Spikes of the exchange, None where they are not recorded.
+        brain_times: Wall-clock time of the phases of the brain's answer.
     """
 
     seq: int
@@ -66,6 +72,7 @@ class Frame(Movement):
     motor_rate_hz: FloatArray
     region_rate_hz: FloatArray
     spikes: Spikes | None
+    brain_times: BrainTimes
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -82,22 +89,39 @@ class Loop:
     """A brain that moves a body in a task, and feels it.
 
     In one exchange the body's state at its beginning goes to the brain together with the stimulation; the
-    brain runs; its motor rates drive spinal cord, muscles and trial through the same span of time.
+    brain runs; its motor rates drive spinal cord, muscles and trial through the same span of time
+    (``lockstep``). Where the exchange is ``overlapped``, the motor rates of the exchange before drive them,
+    while the brain runs: both compute at once, and the body follows one period later. Either way a seed
+    decides everything.
 
     Args:
         brain: A started brain; it stays the caller's to close.
         body: The limb at the joystick; it stays the caller's to close.
         task: The trial logic.
         spinal: The stage between motor rates and excitations; the default one if not given.
+        exchange: ``lockstep`` or ``overlapped``.
 
     Raises:
-        ConfigurationError: The brain has an input that the loop doesn't serve, or no ``motor`` output.
+        ConfigurationError: The brain has an input that the loop doesn't serve, no ``motor`` output, or can't
+            overlap; or there is no such exchange.
     """
 
     def __init__(
-        self, brain: BrainLink, body: Forelimb, task: JoystickTask, *, spinal: SpinalCord | None = None
+        self,
+        brain: BrainLink,
+        body: Forelimb,
+        task: JoystickTask,
+        *,
+        spinal: SpinalCord | None = None,
+        exchange: Exchange = "lockstep",
     ) -> None:
         self.brain, self.body, self.task = brain, body, task
+        self.exchange = checked_exchange(exchange)
+        self._overlapping: OverlappingLink | None = None
+        if exchange == "overlapped":
+            if not isinstance(brain, OverlappingLink):
+                raise ConfigurationError(f"This brain ({type(brain).__name__}) does not overlap.")
+            self._overlapping = brain
         self.spinal = SpinalCord() if spinal is None else spinal
         description = brain.description
         self._rig = Rig(body, task, description.exchange_ms)
@@ -147,18 +171,43 @@ class Loop:
         channels = fractions(stimulation, "stimulation")
         if self._last is None:
             raise ConfigurationError("Call reset(seed) before the first step of a loop.")
-        began = perf_counter()
         told = self._tell(self._last.body, channels)
+        if self._overlapping is not None:
+            movement, readings = self._advance_both(self._overlapping, told, self._last.motor_rate_hz)
+        else:
+            movement, readings = self._advance_in_turn(told)
+        return self._frame(movement, readings, told, channels, movement.times)
+
+    def _advance_in_turn(self, told: NDArray[np.float32]) -> tuple[Movement, Readings]:
+        began = perf_counter()
         readings = self.brain.step(told)
         waited_ms = 1000.0 * (perf_counter() - began)
-        rate_hz = readings.outputs[self._motor].astype(np.float64)
-        movement = self._rig.advance(lambda: self.spinal.excite(rate_hz, self.body.muscle_strain(), TICK_MS))
+        movement = self._move(readings.outputs[self._motor].astype(np.float64))
+        run_ms = readings.times.run_ms
+        times = replace(movement.times, brain_ms=run_ms, exchange_ms=max(waited_ms - run_ms, 0.0))
+        return replace(movement, times=times), readings
+
+    def _advance_both(
+        self, brain: OverlappingLink, told: NDArray[np.float32], rate_hz: FloatArray
+    ) -> tuple[Movement, Readings]:
+        began = perf_counter()
+        brain.begin_step(told)
+        try:
+            movement = self._move(rate_hz)
+        finally:  # where the physics diverges, the brain's answer is not left on the way
+            readings = brain.finish_step()
+        whole_ms = 1000.0 * (perf_counter() - began)
+        run_ms, move_ms = readings.times.run_ms, movement.times.whole_ms
         times = replace(
             movement.times,
-            brain_ms=readings.times.run_ms,
-            exchange_ms=max(waited_ms - readings.times.run_ms, 0.0),
+            brain_ms=run_ms,
+            exchange_ms=max(whole_ms - max(run_ms, move_ms), 0.0),
+            overlap_ms=min(run_ms, move_ms),
         )
-        return self._frame(movement, readings, told, channels, times)
+        return replace(movement, times=times), readings
+
+    def _move(self, rate_hz: FloatArray) -> Movement:
+        return self._rig.advance(lambda: self.spinal.excite(rate_hz, self.body.muscle_strain(), TICK_MS))
 
     def snapshot(self) -> int:
         """Keep this instant of brain, body, spinal cord and task; return its number. The loop goes on.
@@ -236,8 +285,21 @@ class Loop:
             motor_rate_hz=readings.outputs[self._motor].astype(np.float64),
             region_rate_hz=readings.outputs[self._region_rate].astype(np.float64),
             spikes=readings.spikes,
+            brain_times=readings.times,
         )
         return self._last
+
+
+def checked_exchange(exchange: str) -> Exchange:
+    """Return ``exchange`` if it is a way to exchange.
+
+    Raises:
+        ConfigurationError: The message names the ways.
+    """
+    for known in EXCHANGES:
+        if exchange == known:
+            return known
+    raise ConfigurationError(f"exchange is {exchange!r}; use one of {', '.join(EXCHANGES)}.")
 
 
 def channel_names(ports: Sequence[Port]) -> tuple[str, ...]:

@@ -248,7 +248,7 @@ def replay(
     journal = Journal(folder)
     journal.check_sources()
     with start_brain_of(journal, on_build, threads) as brain, closing(Forelimb()) as body:
-        loop = Loop(brain, body, JoystickTask(load_task(journal.plan.task)))
+        loop = Loop(brain, body, JoystickTask(load_task(journal.plan.task)), exchange=journal.plan.exchange)
         follower = journal.follower(brain.description)
         for frame in frames_of(loop, journal):
             follower.compare(frame)

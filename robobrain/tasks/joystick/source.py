@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from robobrain.brain.alterations import NONE, Alterations
 from robobrain.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from robobrain.brain.devices import Devices
     from robobrain.bridge.link import LocalBrain
     from robobrain.bridge.messages import Description
     from robobrain.bridge.remote import RemoteBrain
 
 DEFAULT_BRAIN = "small"
+
+Link = TypeVar("Link", "LocalBrain", "RemoteBrain")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,7 @@ class BrainSource:
         connect: ``host:port`` of a server, or ``@FILE`` with its rendezvous file; None for a brain on this
             machine.
         credentials: Folder of the client's credentials, for a server that asks for them.
+        devices: Sources and monitors beside the brain's wiring, as `devices_text` gives them; empty for none.
     """
 
     brain: str | None = None
@@ -41,6 +45,7 @@ class BrainSource:
     alterations: Alterations = NONE
     connect: str | None = None
     credentials: Path | None = None
+    devices: str = ""
 
     def __post_init__(self) -> None:
         if self.credentials is not None and self.connect is None:
@@ -57,9 +62,10 @@ class BrainSource:
         """Find what is wrong with it before anything is started.
 
         Raises:
-            ConfigurationError: Unknown brain, or a value out of range.
+            ConfigurationError: Unknown brain, a value out of range, or devices that do not fit.
         """
         from robobrain.brain.config import kernel_config  # noqa: PLC0415
+        from robobrain.brain.devices import from_text  # noqa: PLC0415
         from robobrain.bridge.rendezvous import find_address  # noqa: PLC0415
 
         if self.connect is None:
@@ -69,8 +75,10 @@ class BrainSource:
                 threads=self.threads,
                 alterations=self.alterations,
             )
+            self._check_devices()
         else:
             find_address(self.connect)
+            from_text(self.devices)
 
     def start(self, on_progress: Callable[[str, float], None] | None = None) -> LocalBrain | RemoteBrain:
         """Start the brain, or lease it from its server.
@@ -90,13 +98,15 @@ class BrainSource:
         """Start the brain in a process on this machine; arguments and errors as in `start`."""
         from robobrain.brain.config import local_brain  # noqa: PLC0415 - others need no brain
 
-        return local_brain(
-            self.name,
-            exchange_ms=self.exchange_ms,
-            threads=self.threads,
-            record_spikes=self.record_spikes,
-            alterations=self.alterations,
-            on_progress=on_progress,
+        return self._equipped(
+            local_brain(
+                self.name,
+                exchange_ms=self.exchange_ms,
+                threads=self.threads,
+                record_spikes=self.record_spikes,
+                alterations=self.alterations,
+                on_progress=on_progress,
+            )
         )
 
     def _lease(self, address: str, on_progress: Callable[[str, float], None] | None) -> RemoteBrain:
@@ -108,7 +118,29 @@ class BrainSource:
         except ConfigurationError:
             remote.close()
             raise
-        return remote
+        return self._equipped(remote)
+
+    def _equipped(self, brain: Link) -> Link:
+        if self.devices:
+            try:
+                brain.configure(self.devices)
+            except BaseException:
+                brain.close()
+                raise
+        return brain
+
+    def _check_devices(self) -> None:
+        """Compare the devices with the brain as it will be, before it is built."""
+        if not self.devices:
+            return
+        from robobrain.brain.choice import choose  # noqa: PLC0415
+        from robobrain.brain.devices import from_text, joined  # noqa: PLC0415
+        from robobrain.brain.inspection import inspect  # noqa: PLC0415
+        from robobrain.brain.interfaces import load_devices  # noqa: PLC0415
+        from robobrain.brain.layout import planned_site  # noqa: PLC0415
+
+        spec = choose(self.name).spec(alterations=self.alterations)
+        inspect(joined(load_devices(None), from_text(self.devices)), planned_site(spec, self.exchange_ms))
 
     def _check_served(self, address: str, served: Description) -> None:
         wanted = {"brain": self.brain, "threads": self.threads, "exchange_ms": self.exchange_ms}
@@ -118,3 +150,24 @@ class BrainSource:
                     f"{name} is {value}, the server at {address} has {getattr(served, name)}; "
                     "use the server's, or start another server"
                 )
+
+
+def devices_text(devices: str | Path | Mapping[str, Any] | Devices | None) -> str:
+    """Return sources and monitors as the text that a brain is given.
+
+    Args:
+        devices: A YAML file, its content as a mapping, a declaration in Python, or None for none.
+
+    Raises:
+        ConfigurationError: The file can't be read, or an entry is invalid.
+    """
+    if devices is None:
+        return ""
+    from robobrain.brain.devices import Devices, to_text  # noqa: PLC0415
+    from robobrain.brain.interfaces import load_devices, parse_devices  # noqa: PLC0415
+
+    if isinstance(devices, Devices):
+        return to_text(devices)
+    if isinstance(devices, Mapping):
+        return to_text(parse_devices("devices", devices))
+    return to_text(load_devices(Path(devices)))
