@@ -77,6 +77,12 @@ class RelayBrain:
             stimulation = vector[self.description.input_slice("stimulation")]
         return self._readings(stimulation, spikes)
 
+    def begin_step(self, inputs: Any) -> None:
+        self._begun = inputs
+
+    def finish_step(self) -> Readings:
+        return self.step(self._begun)
+
     def collect(self) -> Spikes | None:
         return None
 

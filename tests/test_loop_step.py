@@ -11,7 +11,7 @@ from loop_doubles import GAIN_HZ, INPUTS, RelayBrain, port
 from robobrain import Loop
 from robobrain.body import Forelimb, SpinalCord
 from robobrain.body.specification import MUSCLE_NAMES
-from robobrain.errors import ConfigurationError
+from robobrain.errors import BodyFault, ConfigurationError
 from robobrain.tasks.joystick.loop import SENSES, Frame, channel_names
 from robobrain.tasks.joystick.protocol import Stimulator, load_protocol
 from robobrain.tasks.joystick.rig import Rig
@@ -53,6 +53,71 @@ def test_an_exchange_goes_from_body_to_brain_to_body(body: Forelimb) -> None:
     moved = frame.body.joint_angle_rad - before.body.joint_angle_rad
     assert np.allclose(following.brain_input[where("joint_angle")], moved, atol=1e-6)
     assert (following.seq, following.t_ms) == (2, 20.0)
+
+
+def test_an_overlapped_body_follows_the_brain_one_period_later(body: Forelimb) -> None:
+    brain = RelayBrain()
+    loop = Loop(brain, body, JoystickTask(load_task()), exchange="overlapped")
+    loop.reset(seed=1)
+    frames = [loop.step(PULL), loop.step(0 * PULL), loop.step(0 * PULL)]
+    rates_hz = [np.zeros(8), *(np.float64(frame.motor_rate_hz) for frame in frames[:2])]
+    assert np.allclose(frames[0].motor_rate_hz, GAIN_HZ * PULL)
+
+    cord, limb = SpinalCord(), Forelimb()
+    for frame, rate_hz in zip(frames, rates_hz, strict=True):
+        for ms in range(10):
+            excitation = cord.excite(rate_hz, limb.muscle_strain(), 1.0)
+            limb.advance(excitation, 1.0)
+            assert np.array_equal(frame.joystick_mm[ms], limb.joystick_mm())
+        assert np.array_equal(frame.excitation, excitation)
+    assert frames[1].body.joystick_mm[1] > frames[0].body.joystick_mm[1] + 0.3
+
+
+def test_the_brain_computes_while_an_overlapped_body_moves(
+    body: Forelimb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    brain = RelayBrain()
+    for name in ("begin_step", "finish_step"):
+        call = getattr(brain, name)
+        monkeypatch.setattr(
+            brain, name, lambda *told, name=name, call=call: order.append(name) or call(*told)
+        )
+    loop = Loop(brain, body, JoystickTask(load_task()), exchange="overlapped")
+    loop.reset(seed=1)
+    advance = Rig.advance
+    monkeypatch.setattr(Rig, "advance", lambda *told: order.append("body") or advance(*told))
+    loop.step(PULL)
+    assert order == ["begin_step", "body", "finish_step"]
+
+    def diverge(*_: object) -> None:
+        raise BodyFault("the physics diverged")
+
+    monkeypatch.setattr(Rig, "advance", diverge)
+    with pytest.raises(BodyFault):
+        loop.step(PULL)
+    assert order[3:] == ["begin_step", "finish_step"]
+
+
+def test_what_can_not_overlap_is_refused(body: Forelimb) -> None:
+    class Plain:
+        description = RelayBrain().description
+        reset = step = collect = close = None
+
+    with pytest.raises(ConfigurationError, match=r"Plain.* does not overlap"):
+        Loop(Plain(), body, JoystickTask(load_task()), exchange="overlapped")
+    with pytest.raises(ConfigurationError, match="use one of lockstep, overlapped"):
+        Loop(RelayBrain(), body, JoystickTask(load_task()), exchange="async")
+
+
+def test_times_of_an_overlapped_exchange_add_up(body: Forelimb) -> None:
+    loop = Loop(RelayBrain(), body, JoystickTask(load_task()), exchange="overlapped")
+    loop.reset(seed=1)
+    times = loop.step(PULL).times
+    assert times.overlap_ms == min(times.brain_ms, times.body_ms + times.task_ms)
+    assert times.whole_ms == pytest.approx(
+        max(times.brain_ms, times.body_ms + times.task_ms) + times.exchange_ms
+    )
 
 
 def test_the_spinal_cord_drives_each_ms(body: Forelimb) -> None:
