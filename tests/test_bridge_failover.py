@@ -50,6 +50,26 @@ def test_a_lost_brain_is_replaced_and_nothing_differs(brain: FailoverBrain) -> N
     assert not group_of(killed)
 
 
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_a_brain_lost_while_its_user_does_something_else_is_replaced(
+    brain: FailoverBrain, moment: str
+) -> None:
+    expected = outputs(brain)
+    rows = [brain.reset(4).outputs.tolist()]
+    for number, inputs in enumerate(INPUTS):
+        if number == 6 and moment == "before":
+            os.killpg(brain.kernel_pid, signal.SIGKILL)
+        brain.begin_step(inputs)
+        if number == 6 and moment == "within":
+            os.killpg(brain.kernel_pid, signal.SIGKILL)
+        rows.append(brain.finish_step().outputs.tolist())
+        if number == 4:
+            brain.collect()
+    assert rows == expected
+    with pytest.raises(ConfigurationError, match="no step is under way"):
+        brain.finish_step()
+
+
 def test_a_brain_lost_between_episodes_is_replaced(brain: FailoverBrain) -> None:
     expected = outputs(brain)
     os.killpg(brain.kernel_pid, signal.SIGKILL)

@@ -11,7 +11,7 @@ import weakref
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc
 from numpy.typing import ArrayLike
@@ -30,9 +30,12 @@ from robobrain.bridge.messages import (
 )
 from robobrain.bridge.remote_stream import (
     ExchangeStream,
+    SessionGone,
     authorization,
+    failure_of,
     is_transient,
     open_channel,
+    pauses_s,
     reason,
 )
 from robobrain.bridge.rendezvous import find_address
@@ -43,12 +46,7 @@ from robobrain.bridge.v1.service_pb2_grpc import BrainStub
 from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, SnapshotFault
 
 _LOGGER = logging.getLogger(__name__)
-_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.05, 2.0
 _CALL_TIMEOUT_S = 10.0
-_REFUSALS: dict[Any, type[ConfigurationError | BrainFault]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: ConfigurationError,
-    grpc.StatusCode.FAILED_PRECONDITION: ProtocolError,
-}
 _HARMLESS = (pb.FAULT_CODE_CONFIGURATION, pb.FAULT_CODE_PROTOCOL, pb.FAULT_CODE_SNAPSHOT)
 """Faults after which the episode goes on."""
 
@@ -369,8 +367,8 @@ class RemoteBrain(KeepsInstants):
 
     def _retried(self, attempt: Callable[[], Answer], patience_s: float, what: str) -> Answer:
         """Call ``attempt`` until it works, waiting longer each time; fails when patience ends."""
-        began, delay_s = time.monotonic(), _FIRST_DELAY_S
-        while True:
+        began = time.monotonic()
+        for pause_s in pauses_s():
             try:
                 return attempt()
             except grpc.RpcError as error:
@@ -378,8 +376,8 @@ class RemoteBrain(KeepsInstants):
                 limit_s = self._start_timeout_s if BEING_BUILT in reason(error) else patience_s
                 if not is_transient(error) or time.monotonic() - began > limit_s:
                     raise self._lost(error, what) from None
-                time.sleep(delay_s * _own_pace())
-                delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+            time.sleep(pause_s)
+        raise AssertionError("pauses do not end")
 
     def _detach(self) -> None:
         if self._stream is not None:
@@ -390,11 +388,10 @@ class RemoteBrain(KeepsInstants):
         """Return the exception for a call that will not be tried again."""
         self._detach()
         self._has_episode = False
-        code = error.code()
-        if code == grpc.StatusCode.NOT_FOUND:
+        failure = failure_of(error, what)
+        if isinstance(failure, SessionGone):
             self._session = None
-            return SessionGone(f"{what}: {reason(error)}; reset(seed) begins a new episode")
-        return _REFUSALS.get(code, BrainFault)(f"{what}: {reason(error)}")
+        return failure
 
     def _fault_of(self, reply: pb.Reply) -> BrainFault | ConfigurationError:
         if reply.fault.code not in _HARMLESS:
@@ -418,12 +415,3 @@ class RemoteBrain(KeepsInstants):
             raise ConfigurationError(f"no episode has begun: call reset(seed) before {call}")
         if self._begun is not None:
             raise ConfigurationError(f"a step is under way: call finish_step() before {call}")
-
-
-class SessionGone(BrainFault):
-    """The server does not have the session any more."""
-
-
-def _own_pace() -> float:
-    """Return a factor of 0.5 to 1.5 that differs between processes, so that clients do not return as one."""
-    return 0.5 + os.getpid() % 100 / 99

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from robobrain.bridge.link import ProgressListener
 from robobrain.bridge.pipe import MAX_FRAME_BYTES
 from robobrain.bridge.security import Address, ClientCredentials
 from robobrain.bridge.v1 import brain_pb2 as pb
-from robobrain.errors import BrainFault, ConfigurationError
+from robobrain.errors import BrainFault, ConfigurationError, ProtocolError
 
 _TRANSIENT = (
     grpc.StatusCode.UNAVAILABLE,
@@ -25,6 +26,15 @@ _TRANSIENT = (
 )
 _HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "Peer name", "WRONG_VERSION_NUMBER")
 """In the reasons of failures that another try does not mend."""
+_REFUSALS: dict[Any, type[ConfigurationError | BrainFault]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: ConfigurationError,
+    grpc.StatusCode.FAILED_PRECONDITION: ProtocolError,
+}
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
+
+
+class SessionGone(BrainFault):
+    """The server does not have the session any more."""
 
 
 def open_channel(address: Address, credentials: ClientCredentials | None) -> grpc.Channel:
@@ -74,6 +84,22 @@ def reason(error: grpc.RpcError) -> str:
     if code == grpc.StatusCode.UNAVAILABLE and ("Socket closed" in details or "Connection reset" in details):
         return f"{details}; if the server uses TLS, give its credentials"
     return details or code.name
+
+
+def failure_of(error: grpc.RpcError, what: str) -> ConfigurationError | BrainFault:
+    """Return the exception for a call that will not be tried again; ``what`` says what that means."""
+    code = error.code()
+    if code == grpc.StatusCode.NOT_FOUND:
+        return SessionGone(f"{what}: {reason(error)}; reset(seed) begins a new episode")
+    return _REFUSALS.get(code, BrainFault)(f"{what}: {reason(error)}")
+
+
+def pauses_s() -> Iterator[float]:
+    """Yield growing pauses for ever; they differ between processes, so that clients do not return as one."""
+    pace, pause_s = 0.5 + os.getpid() % 100 / 99, _FIRST_PAUSE_S
+    while True:
+        yield pace * pause_s
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
 
 
 class ExchangeStream:
