@@ -11,7 +11,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 from bridge_processes import settled_group
-from server_tools import Front, RawClient, refusal, wait_for
+from server_tools import Front, Proxy, RawClient, refusal, wait_for
 
 from robobrain.brain.config import kernel_config
 from robobrain.brain.devices import to_text
@@ -278,20 +278,42 @@ def test_a_brain_computes_while_its_user_does_something_else(local: LocalBrain, 
     for brain in (local, remote):
         assert isinstance(brain, OverlappingLink)
         brain.configure("")
+        first = content([brain.reset(6), *drive(brain, 5)])
         brain.reset(6)
-        inputs = np.ones(brain.description.input_size)
+        inputs = np.linspace(0.0, 1.0, brain.description.input_size)
         with pytest.raises(ConfigurationError, match="no step is under way"):
             brain.finish_step()
-        answers = [brain.step(inputs)]
-        brain.begin_step(inputs)
-        for call in (brain.collect, brain.snapshot):
+        answers = []
+        brain.begin_step(0 * inputs)
+        for number in range(1, 5):
+            brain.begin_step(inputs * (number % 3))
+            for call in (brain.collect, brain.snapshot, brain.snapshots):
+                with pytest.raises(ConfigurationError, match="a step is under way"):
+                    call()
             with pytest.raises(ConfigurationError, match="a step is under way"):
-                call()
-        with pytest.raises(ConfigurationError, match="a step is under way"):
-            brain.begin_step(inputs)
+                brain.begin_step(inputs)
+            answers.append(brain.finish_step())
         answers.append(brain.finish_step())
+        assert content(answers) == first[1:]
+        assert all(one.times.wire_ms >= 0.0 for one in answers)
         brain.begin_step(inputs)
-        answers += [brain.reset(6), brain.step(inputs), brain.step(inputs)]
-        assert content(answers[:2]) == content(answers[3:])
-        courses.append(content(answers))
+        brain.begin_step(inputs)
+        assert content([brain.reset(6), *drive(brain, 5)]) == first
+        courses.append(first)
     assert courses[0] == courses[1]
+
+
+def test_steps_under_way_survive_a_cut_connection(front: Front) -> None:
+    wait_for(lambda: not seat(front).client)
+    with Proxy(front.address) as proxy, RemoteBrain(proxy.address) as brain:
+        expected = content([brain.reset(6), *drive(brain, 8)])
+        inputs = np.linspace(0.0, 1.0, brain.description.input_size)
+        answers = [brain.reset(6)]
+        brain.begin_step(0 * inputs)
+        for number in range(1, 8):
+            brain.begin_step(inputs * (number % 3))
+            if number % 2:
+                proxy.cut()
+            answers.append(brain.finish_step())
+        answers.append(brain.finish_step())
+    assert content(answers) == expected

@@ -30,10 +30,13 @@ class BranchingLink(BrainLink, Protocol):
 
 @runtime_checkable
 class OverlappingLink(BrainLink, Protocol):
-    """A connection to a brain that computes while its user does something else."""
+    """A connection to a brain that computes while its user does something else.
+
+    Two steps can be under way: the brain goes from one to the next without waiting for its user.
+    """
 
     def begin_step(self, inputs: ArrayLike) -> None:
-        """Apply ``inputs`` and let the brain compute."""
+        """Apply ``inputs`` once the steps before are done, and let the brain compute."""
 
     def finish_step(self) -> Readings:
-        """Wait for the end of the step that was begun, and return what came of it."""
+        """Wait for the end of the first step that was begun and not finished; return what came of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
@@ -59,8 +60,7 @@ class FailoverBrain:
         self.takeovers = 0
         self._seed = 0
         self._journal: list[tuple[NDArray[np.float32] | None, bytes]] = []
-        self._begun: NDArray[np.float32] | None = None
-        self._fault: BrainFault | None = None
+        self._under_way: deque[NDArray[np.float32]] = deque()
         self._brain = start(self._report)
         self._spares = [self._start_spare() for _ in range(spares)]
 
@@ -76,7 +76,8 @@ class FailoverBrain:
 
     def reset(self, seed: int) -> Readings:
         """Return to the settled brain and begin an episode, on a spare if the brain is lost."""
-        self._seed, self._journal, self._begun = seed, [], None
+        self._seed, self._journal = seed, []
+        self._under_way.clear()
         try:
             return self._brain.reset(seed)
         except ConfigurationError:
@@ -93,27 +94,27 @@ class FailoverBrain:
     def begin_step(self, inputs: ArrayLike) -> None:
         """Apply ``inputs`` and let the brain compute while the caller does something else."""
         packed = exact_inputs(inputs, self.description.input_size).copy()
-        self._fault = None
         try:
             self._brain.begin_step(packed)
         except ConfigurationError:
             raise
         except BrainFault as fault:
-            self._fault = fault
-        self._begun = packed
+            _LOGGER.debug("found out when the step is finished: %s", fault)
+        self._under_way.append(packed)
 
     def finish_step(self) -> Readings:
-        """Wait for the end of the step that `begin_step` began, and return its readings."""
-        if self._begun is None:
+        """Wait for the end of the first step that was begun and not finished, and return its readings."""
+        if not self._under_way:
             raise ConfigurationError("no step is under way: call begin_step(inputs) first")
-        packed, self._begun = self._begun, None
+        packed = self._under_way.popleft()
 
-        def finish(brain: LocalBrain) -> Readings:
-            if self._fault is not None:
-                raise self._fault
-            return brain.finish_step()
+        def again(brain: LocalBrain) -> Readings:
+            readings = brain.step(packed)
+            for later in self._under_way:
+                brain.begin_step(later)
+            return readings
 
-        return self._perform(packed, finish, lambda brain: brain.step(packed))
+        return self._perform(packed, LocalBrain.finish_step, again)
 
     def collect(self) -> Spikes | None:
         """Return the spikes that no step has handed out yet; no time passes in the brain."""

@@ -5,7 +5,9 @@ from __future__ import annotations
 import math
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -28,6 +30,9 @@ from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, Snap
 _POLL_S = 1.0
 _CLOSE_GRACE_S = 2.0
 _SHUTDOWN = pb.Request(shutdown=pb.Shutdown()).SerializeToString()
+
+STEPS_AHEAD = 2
+"""Steps that can be under way at once."""
 
 ProgressListener = Callable[[str, float], None]
 """Called with the phase of the building and the part of it that is done, 0 to 1."""
@@ -96,7 +101,8 @@ class LocalBrain(KeepsInstants):
         self._id = 0
         self._reset_id: int | None = None
         self._seq = 0
-        self._step_began_s: float | None = None
+        self._under_way: deque[tuple[int, float]] = deque()
+        self._answered_s = 0.0
         try:
             self._take(self._describe(start_timeout_s))
         except BaseException:
@@ -145,33 +151,39 @@ class LocalBrain(KeepsInstants):
     def begin_step(self, inputs: ArrayLike) -> None:
         """Apply ``inputs`` and let the brain compute while the caller does something else.
 
+        A second step can be begun before the first is finished; the brain goes from one to the other.
+
         Raises:
-            ConfigurationError: As in `step`, or a step is under way; nothing was sent.
+            ConfigurationError: As in `step`, or two steps are under way; nothing was sent.
             BrainFault: The brain was lost.
         """
         started = time.perf_counter()
-        self._check_running("step(inputs)")
+        self._check_running("step(inputs)", STEPS_AHEAD)
         packed = exact_inputs(inputs, self._input_size).tobytes()
-        message = pb.Step(seq=self._seq + 1, t_ms=self._seq * self.description.exchange_ms, inputs=packed)
+        done = self._seq + len(self._under_way)
+        message = pb.Step(seq=done + 1, t_ms=done * self.description.exchange_ms, inputs=packed)
         self._send(pb.Request(step=message))
-        self._step_began_s = started
+        self._under_way.append((self._id, started))
 
     def finish_step(self) -> Readings:
-        """Wait for the end of the step that `begin_step` began, and return its readings.
+        """Wait for the end of the first step that was begun and not finished, and return its readings.
 
-        ``times.wire_ms`` counts from the beginning on; so it has whatever the caller did for longer than the
-        brain computed.
+        ``times.wire_ms`` counts from its beginning, or the end of the one before; so it has whatever the
+        caller did for longer than the brain computed.
 
         Raises:
             ConfigurationError: No step is under way, or its inputs can't be used.
             BrainFault: The brain or its episode was lost.
         """
-        started, self._step_began_s = self._step_began_s, None
-        if started is None:
+        self._check_open()
+        if not self._under_way:
             raise ConfigurationError("no step is under way: call begin_step(inputs) first")
-        reply = self._answered(self._step_timeout_s)
+        asked, began = self._under_way.popleft()
+        reply = self._answered(self._step_timeout_s, asked)
         self._seq += 1
-        return self._readings(reply, self._seq, started)
+        readings = self._readings(reply, self._seq, max(began, self._answered_s))
+        self._answered_s = time.perf_counter()
+        return awaited(readings)
 
     def configure(self, devices: str) -> Description:
         """Replace the devices that the next episodes have beside the brain's wiring; a reset must follow.
@@ -259,16 +271,21 @@ class LocalBrain(KeepsInstants):
         return self._readings(reply, self._seq if request.HasField("restore") else 0, started)
 
     def _ask_about_instants(self, request: pb.Request) -> pb.Snapshots:
+        self._check_idle("this")
         reply = self._exchange(request, self._step_timeout_s)
         if not reply.HasField("snapshots"):
             raise self._lost(ProtocolError("the answer about snapshots is another message"))
         return reply.snapshots
 
-    def _check_running(self, call: str) -> None:
+    def _check_running(self, call: str, steps: int = 1) -> None:
         self._check_open()
         if self._reset_id is None:
             raise ConfigurationError(f"no episode has begun: call reset(seed) before {call}")
-        if self._step_began_s is not None:
+        self._check_idle(call, steps)
+
+    def _check_idle(self, call: str, steps: int = 1) -> None:
+        self._check_open()
+        if len(self._under_way) >= steps:
             raise ConfigurationError(f"a step is under way: call finish_step() before {call}")
 
     def _check_open(self) -> None:
@@ -277,14 +294,15 @@ class LocalBrain(KeepsInstants):
 
     def _exchange(self, request: pb.Request, timeout_s: float) -> pb.Reply:
         """Send ``request`` and return its answer; raises what a fault stands for."""
+        self._under_way.clear()  # their answers are dropped
         self._send(request)
-        return self._answered(timeout_s)
+        return self._answered(timeout_s, self._id)
 
     def _send(self, request: pb.Request) -> None:
-        """Send ``request`` under the next number; the answer to a step that was not finished is dropped."""
+        """Send ``request`` under the next number."""
         self._check_open()
         self._id += 1
-        request.id, self._step_began_s = self._id, None
+        request.id = self._id
         try:
             self._pipe.send(request.SerializeToString())
         except (PipeClosed, ProtocolError, TimeoutError) as error:
@@ -293,10 +311,10 @@ class LocalBrain(KeepsInstants):
             self._reset_id = None
             raise
 
-    def _answered(self, timeout_s: float) -> pb.Reply:
-        """Return the answer to the last request; raises what a fault stands for."""
+    def _answered(self, timeout_s: float, asked: int) -> pb.Reply:
+        """Return the answer to request ``asked``; raises what a fault stands for."""
         try:
-            reply = self._answer(timeout_s)
+            reply = self._answer(timeout_s, asked)
         except (PipeClosed, ProtocolError, TimeoutError) as error:
             raise self._lost(error) from None
         except BaseException:
@@ -306,14 +324,14 @@ class LocalBrain(KeepsInstants):
             raise self._fault_of(reply)
         return reply
 
-    def _answer(self, timeout_s: float) -> pb.Reply:
-        """Wait for the answer to the last request, dropping answers to earlier, interrupted ones."""
+    def _answer(self, timeout_s: float, asked: int) -> pb.Reply:
+        """Wait for the answer to request ``asked``, dropping answers to earlier, interrupted ones."""
         while True:
             reply = parse(pb.Reply, self._receive(timeout_s))
             if reply.HasField("progress"):
                 if self._on_progress is not None:
                     self._on_progress(reply.progress.phase, reply.progress.fraction)
-            elif reply.id in (self._id, 0) or (reply.HasField("fault") and reply.id == self._reset_id):
+            elif reply.id in (asked, 0) or (reply.HasField("fault") and reply.id == self._reset_id):
                 return reply
 
     def _receive(self, timeout_s: float) -> bytes:
@@ -356,6 +374,13 @@ class LocalBrain(KeepsInstants):
             return decode_readings(reply.readings, self._output_size, total_ms)
         except ProtocolError as error:
             raise self._lost(error) from None
+
+
+def awaited(readings: Readings) -> Readings:
+    """Return readings without a negative time on the wire, which those have that were waiting to be read."""
+    if readings.times.wire_ms >= 0.0:
+        return readings
+    return replace(readings, times=replace(readings.times, wire_ms=0.0))
 
 
 def _quoted(log: str) -> str:

@@ -8,6 +8,7 @@ import os
 import socket
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -18,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from robobrain.bridge.codec import check_version, decode_description, decode_fault, decode_readings
 from robobrain.bridge.instants import KeepsInstants, exact_seed
-from robobrain.bridge.link import ProgressListener
+from robobrain.bridge.link import STEPS_AHEAD, ProgressListener, awaited
 from robobrain.bridge.messages import (
     BEING_BUILT,
     PROTOCOL_VERSION,
@@ -110,7 +111,8 @@ class RemoteBrain(KeepsInstants):
         self._stream: ExchangeStream | None = None
         self._session: str | None = None
         self._id, self._seq, self._has_episode, self._is_closed = 0, 0, False, False
-        self._begun: tuple[pb.Request, float] | None = None
+        self._under_way: deque[tuple[pb.Request, float]] = deque()
+        self._answered_s = 0.0
         self._devices = ""
         try:
             self._take(decode_description(self._open()))
@@ -150,33 +152,41 @@ class RemoteBrain(KeepsInstants):
     def begin_step(self, inputs: ArrayLike) -> None:
         """Apply ``inputs`` and let the brain compute while the caller does something else.
 
+        A second step can be begun before the first is finished; the brain goes from one to the other.
+
         Raises:
-            ConfigurationError: As in `step`, or a step is under way; nothing was sent.
+            ConfigurationError: As in `step`, or two steps are under way; nothing was sent.
         """
         started = time.perf_counter()
-        self._check_running("step(inputs)")
+        self._check_running("step(inputs)", STEPS_AHEAD)
         packed = exact_inputs(inputs, self._input_size).tobytes()
-        step = pb.Step(seq=self._seq + 1, t_ms=self._seq * self.description.exchange_ms, inputs=packed)
+        done = self._seq + len(self._under_way)
+        step = pb.Step(seq=done + 1, t_ms=done * self.description.exchange_ms, inputs=packed)
         request = self._numbered(pb.Request(step=step))
         self._open_stream().send(request)
-        self._begun = request, started
+        self._under_way.append((request, started))
 
     def finish_step(self) -> Readings:
-        """Wait for the end of the step that `begin_step` began, and return its readings.
+        """Wait for the end of the first step that was begun and not finished, and return its readings.
 
-        ``times.wire_ms`` counts from the beginning on; so it has whatever the caller did for longer than the
-        brain computed.
+        ``times.wire_ms`` counts from its beginning, or the end of the one before; so it has whatever the
+        caller did for longer than the brain computed.
 
         Raises:
             ConfigurationError: No step is under way, or its inputs can't be used.
             BrainFault: The brain, its episode, or the way to it was lost; ``reset`` begins another episode.
         """
-        if self._begun is None:
+        if not self._under_way:
             raise ConfigurationError("no step is under way: call begin_step(inputs) first")
-        (request, started), self._begun = self._begun, None
-        reply = self._exchange(request)
+        request, began = self._under_way[0]
+        try:
+            reply = self._exchange(request)
+        finally:
+            self._under_way.popleft()
         self._seq += 1
-        return self._readings(reply, self._seq, started)
+        readings = self._readings(reply, self._seq, max(began, self._answered_s))
+        self._answered_s = time.perf_counter()
+        return awaited(readings)
 
     def configure(self, devices: str) -> Description:
         """Replace the devices that the next episodes have beside the brain's wiring; a reset must follow.
@@ -196,7 +206,8 @@ class RemoteBrain(KeepsInstants):
             BrainFault: No session can be had, or the brain was lost.
         """
         self._check_open()
-        self._has_episode, self._begun = False, None
+        self._has_episode = False
+        self._under_way.clear()
         reply = self._exchange_anew(pb.Request(configure=pb.Configure(devices=devices)))
         self._take(self._described(reply))
         self._devices = devices
@@ -294,7 +305,8 @@ class RemoteBrain(KeepsInstants):
         started = time.perf_counter()
         self._check_open()
         before = self._seq, self._has_episode
-        self._begun, self._seq, self._has_episode = None, 0, False
+        self._seq, self._has_episode = 0, False
+        self._under_way.clear()
         is_restore = request.HasField("restore")
         try:
             reply = self._exchange(self._numbered(request)) if is_restore else self._exchange_anew(request)
@@ -307,7 +319,7 @@ class RemoteBrain(KeepsInstants):
         return self._readings(reply, self._seq, started)
 
     def _ask_about_instants(self, request: pb.Request) -> pb.Snapshots:
-        self._check_open()
+        self._check_idle("this")
         reply = self._exchange(self._numbered(request))
         if not reply.HasField("snapshots"):
             raise ProtocolError("the answer about snapshots is another message")
@@ -363,6 +375,8 @@ class RemoteBrain(KeepsInstants):
     def _open_stream(self) -> ExchangeStream:
         if self._stream is None:
             self._stream = ExchangeStream(self._stub.Exchange, self._metadata, self._silence_s)
+            for request, _ in self._under_way:  # on a new connection they are asked again
+                self._stream.send(request)
         return self._stream
 
     def _retried(self, attempt: Callable[[], Answer], patience_s: float, what: str) -> Answer:
@@ -409,9 +423,13 @@ class RemoteBrain(KeepsInstants):
         if self._is_closed:
             raise BrainFault("the brain was closed; make a new one")
 
-    def _check_running(self, call: str) -> None:
+    def _check_running(self, call: str, steps: int = 1) -> None:
         self._check_open()
         if not self._has_episode:
             raise ConfigurationError(f"no episode has begun: call reset(seed) before {call}")
-        if self._begun is not None:
+        self._check_idle(call, steps)
+
+    def _check_idle(self, call: str, steps: int = 1) -> None:
+        self._check_open()
+        if len(self._under_way) >= steps:
             raise ConfigurationError(f"a step is under way: call finish_step() before {call}")

@@ -103,7 +103,7 @@ def pauses_s() -> Iterator[float]:
 
 
 class ExchangeStream:
-    """One Exchange call, in lock-step; used by one thread."""
+    """One Exchange call; used by one thread."""
 
     def __init__(
         self, call: Callable[..., Any], metadata: tuple[tuple[str, str], ...], silence_s: float
@@ -136,7 +136,7 @@ class ExchangeStream:
             BrainFault: It ended without a status.
         """
         self._due_s = time.monotonic() + self._silence_s
-        if request.id != self._sent_id:
+        if request.id > self._sent_id:
             self.send(request)
         try:
             for reply in self._replies:

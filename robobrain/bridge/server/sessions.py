@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from robobrain.bridge.codec import encode_fault
+from robobrain.bridge.link import STEPS_AHEAD
 from robobrain.bridge.server.devices import DeviceLimits
 from robobrain.bridge.server.instants import Instants
 from robobrain.bridge.server.kernel import Kernel
@@ -74,6 +75,7 @@ class Session:
         self._devices, self._instants = "", Instants()
         self.last_id = 0
         self._answer: asyncio.Task[pb.Reply] | None = None
+        self._answers: dict[int, asyncio.Task[pb.Reply]] = {}
         self._episode = False
         self._waits_for_brain = False
         self._touched = time.monotonic()
@@ -107,7 +109,7 @@ class Session:
         self._touched = time.monotonic()
 
     def ask(self, request: pb.Request) -> asyncio.Task[pb.Reply]:
-        """Have ``request`` answered once; repeated, it gets the same answer.
+        """Have ``request`` answered once, after those before; one of the last two gets the same answer again.
 
         The answer is worked out whether somebody waits for it or not.
 
@@ -115,18 +117,19 @@ class Session:
             ProtocolError: Its id is older than the last one.
         """
         self.touch()
-        if self._answer is not None and request.id == self.last_id:
-            return self._answer
+        if request.id in self._answers:
+            return self._answers[request.id]
         if request.id <= self.last_id:
             raise ProtocolError(f"request {request.id} comes after request {self.last_id}; ids rise from 1")
         self.last_id = request.id
-        self._answer = asyncio.create_task(self._run(request, self._answer))
+        self._answers = dict([*self._answers.items()][1 - STEPS_AHEAD :])
+        self._answer = self._answers[request.id] = asyncio.create_task(self._run(request, self._answer))
         return self._answer
 
     async def _run(self, request: pb.Request, before: asyncio.Task[pb.Reply] | None) -> pb.Reply:
-        arrived = time.perf_counter()
         if before is not None and not before.done():
             await asyncio.wait((before,))
+        arrived = time.perf_counter()
         try:
             reply = await self._pass_on(request)
         except (ConfigurationError, SnapshotFault) as error:
@@ -208,8 +211,9 @@ class Session:
         """End the stream and what waits for a brain; return the answer that a brain still works on."""
         if self.stream is not None:
             self.stream.displace("the session was ended")
-        if self._answer is not None and self._waits_for_brain:
-            self._answer.cancel()
+        if self._waits_for_brain:
+            for answer in self._answers.values():
+                answer.cancel()
         return self._answer
 
     def _account(self, readings: pb.Readings, arrived: float) -> None:

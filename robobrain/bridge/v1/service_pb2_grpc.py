@@ -100,9 +100,9 @@ class BrainServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Exchange(self, request_iterator, context):
-        """The exchange in lock-step: one Request, one Reply with its id. While a Reply takes long, Progress comes
-        every second. A Request that repeats the last id is answered by the same Reply, also on a new stream of the
-        same session. All kinds but Shutdown are served. Devices and snapshots belong to the session; snapshots are
+        """The exchange: for each Request one Reply with its id, in order; two Requests may be under way. While a Reply
+        takes long, Progress comes every second. A Request that repeats one of the last two ids is answered by the
+        same Reply, also on a new stream of the same session. All kinds but Shutdown are served. Devices and snapshots belong to the session; snapshots are
         numbered from 1 in each.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)

@@ -216,7 +216,7 @@ def _record(path: Path, frames: Sequence[Frame], loop: Loop, journal: Journal, c
         for frame in frames:
             recorder.add(frame)
         recorder.flush()
-        recorder.finish(loop.brain.collect())
+        recorder.finish(loop.collect())
 
 
 def _exchanges(value_ms: float, exchange_ms: float) -> int:

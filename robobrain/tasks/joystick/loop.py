@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
@@ -14,13 +15,12 @@ from robobrain.body import SpinalCord
 from robobrain.bridge.branching import BranchingLink, OverlappingLink
 from robobrain.bridge.messages import PhaseTimes as BrainTimes
 from robobrain.bridge.messages import Port, Readings, Spikes
-from robobrain.errors import ConfigurationError
+from robobrain.errors import ConfigurationError, RobobrainError
 from robobrain.seeding import nest_seed
 from robobrain.tasks.joystick.rig import (
     MUSCLES,
     FloatArray,
     Movement,
-    PhaseTimes,
     Rig,
     RigState,
     fractions,
@@ -58,8 +58,8 @@ class Frame(Movement):
         seq: Number of the exchange since the reset, which is 0.
         stimulation: Stimulation of the eight muscle columns of M1 during it (0..1).
         brain_input: What the brain was told at its beginning, in the order of its description.
-        brain_output: What the brain gave back at its end.
-        motor_rate_hz: Output of the eight muscle columns.
+        brain_output: What the brain gave back at its end; in an overlapped loop, of the exchange before.
+        motor_rate_hz: Output of the eight muscle columns, which drove the body.
         region_rate_hz: Mean rate of each region; empty where the brain does not monitor it.
         spikes: Spikes of the exchange, None where they are not recorded.
         brain_times: Wall-clock time of the phases of the brain's answer.
@@ -83,6 +83,7 @@ class _Instant:
     spinal: FloatArray
     rest: BodyState
     last: Frame
+    answer: Readings | None
 
 
 class Loop:
@@ -90,9 +91,10 @@ class Loop:
 
     In one exchange the body's state at its beginning goes to the brain together with the stimulation; the
     brain runs; its motor rates drive spinal cord, muscles and trial through the same span of time
-    (``lockstep``). Where the exchange is ``overlapped``, the motor rates of the exchange before drive them,
-    while the brain runs: both compute at once, and the body follows one period later. Either way a seed
-    decides everything.
+    (``lockstep``). Where the exchange is ``overlapped``, the brain is told and begins, and the motor rates of
+    the exchange before drive the body through the same span: both compute at once, and the body follows one
+    period later. A frame always has the brain's answer that drove its body; that of the last exchange is
+    still on its way. Either way a seed decides everything.
 
     Args:
         brain: A started brain; it stays the caller's to close.
@@ -140,6 +142,7 @@ class Loop:
         self._motor = description.output_slice(MOTOR)
         self._region_rate = description.output_slice(REGION_RATE) if REGION_RATE in outputs else slice(0, 0)
         self._last: Frame | None = None
+        self._answer: Readings | None = None
         self._instants: dict[int, _Instant] = {}
 
     def reset(self, seed: int, *, trial: int | None = None) -> Frame:
@@ -152,13 +155,14 @@ class Loop:
         Raises:
             BrainFault: The brain is lost.
         """
-        self._last = None
+        self._last = self._answer = None
         movement = self._rig.reset(seed, trial)
         self._rest = movement.body
         self.spinal.reset()
         readings = self.brain.reset(nest_seed(seed, "brain"))
+        self._answer = readings if self._overlapping is not None else None
         told = np.zeros(self.brain.description.input_size, dtype=np.float32)
-        return self._frame(movement, readings, told, np.zeros(MUSCLES), PhaseTimes())
+        return self._frame(movement, readings, told, np.zeros(MUSCLES), 0)
 
     def step(self, stimulation: ArrayLike) -> Frame:
         """Run one exchange under a stimulation [8] of the muscle columns; values beyond 0..1 are clipped.
@@ -171,43 +175,42 @@ class Loop:
         channels = fractions(stimulation, "stimulation")
         if self._last is None:
             raise ConfigurationError("Call reset(seed) before the first step of a loop.")
+        began = perf_counter()
         told = self._tell(self._last.body, channels)
-        if self._overlapping is not None:
-            movement, readings = self._advance_both(self._overlapping, told, self._last.motor_rate_hz)
+        if self._overlapping is None:
+            readings = self.brain.step(told)
         else:
-            movement, readings = self._advance_in_turn(told)
-        return self._frame(movement, readings, told, channels, movement.times)
-
-    def _advance_in_turn(self, told: NDArray[np.float32]) -> tuple[Movement, Readings]:
-        began = perf_counter()
-        readings = self.brain.step(told)
+            self._overlapping.begin_step(told)
+            readings, self._answer = self._answer or self._overlapping.finish_step(), None
         waited_ms = 1000.0 * (perf_counter() - began)
-        movement = self._move(readings.outputs[self._motor].astype(np.float64))
+        rate_hz = readings.outputs[self._motor].astype(np.float64)
+        movement = self._rig.advance(lambda: self.spinal.excite(rate_hz, self.body.muscle_strain(), TICK_MS))
         run_ms = readings.times.run_ms
-        times = replace(movement.times, brain_ms=run_ms, exchange_ms=max(waited_ms - run_ms, 0.0))
-        return replace(movement, times=times), readings
-
-    def _advance_both(
-        self, brain: OverlappingLink, told: NDArray[np.float32], rate_hz: FloatArray
-    ) -> tuple[Movement, Readings]:
-        began = perf_counter()
-        brain.begin_step(told)
-        try:
-            movement = self._move(rate_hz)
-        finally:  # where the physics diverges, the brain's answer is not left on the way
-            readings = brain.finish_step()
-        whole_ms = 1000.0 * (perf_counter() - began)
-        run_ms, move_ms = readings.times.run_ms, movement.times.whole_ms
         times = replace(
             movement.times,
             brain_ms=run_ms,
-            exchange_ms=max(whole_ms - max(run_ms, move_ms), 0.0),
-            overlap_ms=min(run_ms, move_ms),
+            exchange_ms=max(waited_ms - run_ms, 0.0),
+            overlap_ms=max(run_ms - waited_ms, 0.0),
         )
-        return replace(movement, times=times), readings
+        return self._frame(replace(movement, times=times), readings, told, channels, self._last.seq + 1)
 
-    def _move(self, rate_hz: FloatArray) -> Movement:
-        return self._rig.advance(lambda: self.spinal.excite(rate_hz, self.body.muscle_strain(), TICK_MS))
+    def collect(self) -> Spikes | None:
+        """Return the spikes that no frame has; None where they are not recorded.
+
+        An overlapped loop waits for the answer that is on its way. No time passes in the brain.
+
+        Raises:
+            BrainFault: The brain is lost.
+        """
+        self._settle()
+        rest, first = self.brain.collect(), None
+        if self._answer is not None:
+            first, self._answer = self._answer.spikes, replace(self._answer, spikes=None)
+        if first is None or rest is None:
+            return first or rest
+        return Spikes(
+            t_ms=np.concatenate([first.t_ms, rest.t_ms]), sender=np.concatenate([first.sender, rest.sender])
+        )
 
     def snapshot(self) -> int:
         """Keep this instant of brain, body, spinal cord and task; return its number. The loop goes on.
@@ -219,9 +222,14 @@ class Loop:
         """
         if self._last is None:
             raise ConfigurationError("Call reset(seed) before the first snapshot of a loop.")
+        self._settle()
         number = self._branching().snapshot()
         self._instants[number] = _Instant(
-            rig=self._rig.get_state(), spinal=self.spinal.get_state(), rest=self._rest, last=self._last
+            rig=self._rig.get_state(),
+            spinal=self.spinal.get_state(),
+            rest=self._rest,
+            last=self._last,
+            answer=self._answer,
         )
         return number
 
@@ -239,11 +247,13 @@ class Loop:
             BrainFault: The brain is lost.
         """
         brain = self._branching()
+        with contextlib.suppress(RobobrainError):  # a lost episode has no answer, and needs none
+            self._settle()
         brain.restore(snapshot, None if seed is None else nest_seed(seed, "brain"), silence=silence)
         instant = self._instants[snapshot]
         self._rig.set_state(instant.rig, seed)
         self.spinal.set_state(instant.spinal)
-        self._rest, self._last = instant.rest, instant.last
+        self._rest, self._last, self._answer = instant.rest, instant.last, instant.answer
         return instant.last
 
     def drop(self, snapshot: int) -> None:
@@ -253,7 +263,13 @@ class Loop:
             ConfigurationError: There is no such instant.
         """
         self._instants.pop(snapshot, None)
+        self._settle()
         self._branching().drop(snapshot)
+
+    def _settle(self) -> None:
+        """Wait for the answer that is on its way, if one is, and keep it for the next step."""
+        if self._overlapping is not None and self._last is not None and self._answer is None:
+            self._answer = self._overlapping.finish_step()
 
     def _branching(self) -> BranchingLink:
         if not isinstance(self.brain, BranchingLink):
@@ -274,11 +290,11 @@ class Loop:
         readings: Readings,
         told: NDArray[np.float32],
         stimulation: FloatArray,
-        times: PhaseTimes,
+        seq: int,
     ) -> Frame:
         self._last = Frame(
-            **vars(movement) | {"times": times},
-            seq=readings.seq,
+            **vars(movement),
+            seq=seq,
             stimulation=stimulation,
             brain_input=told,
             brain_output=readings.outputs,

@@ -198,7 +198,7 @@ class Follower:
         Raises:
             ReplayError: They differ.
         """
-        rest = loop.brain.collect()
+        rest = loop.collect()
         t_ms, sender = (values[self._spikes :] for values in self._journal.spikes)
         if rest is not None and not (np.array_equal(rest.t_ms, t_ms) and np.array_equal(rest.sender, sender)):
             raise ReplayError(

@@ -32,10 +32,9 @@ class PhaseTimes:
     Attributes:
         brain_ms: NEST's own run.
         body_ms: Body and spinal cord.
-        exchange_ms: What the loop waited for beyond the brain's run (lockstep), or beyond the longer of brain
-            and body (overlapped).
+        exchange_ms: What the loop waited for beyond the brain's run.
         task_ms: Trial logic.
-        overlap_ms: Time in which brain and body computed at once; it is part of both.
+        overlap_ms: Part of the brain's run that the loop did not wait for, as the body moved meanwhile.
     """
 
     brain_ms: float = 0.0

@@ -122,7 +122,7 @@ def run_session(
             summary = _run(loop, protocol, trials, seed, [recorder.add, *listeners])
         finally:
             recorder.flush()
-        recorder.finish(loop.brain.collect())
+        recorder.finish(loop.collect())
         status = summary.status
         return summary
     finally:
