@@ -71,8 +71,8 @@ def loop(
 
 def _show_loops(title: str, measured: Mapping[str, Sequence[LoopRuns]]) -> None:
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    parts = ("brain", "body", "exchange", "task", "overlap", "rest")
-    for heading in ("link", "exchange", "real time x", *parts, "efficiency", "(NEST)"):
+    parts = ("brain", "body", "exchange", "overlap", "rest")
+    for heading in ("link", "mode", "real x", *parts, "efficiency", "NEST"):
         table.add_column(heading, justify="right")
     for link, ways in measured.items():
         for loop in ways:
@@ -87,9 +87,9 @@ def _show_loops(title: str, measured: Mapping[str, Sequence[LoopRuns]]) -> None:
             )
     console.print(table)
     console.print(
-        "real time x: wall time over model time, below 1 is faster. efficiency: larger of the time that the "
-        "kernel computes (encode, NEST's Run, decode) and that of the body, over the wall time; (NEST): with "
-        "nothing but NEST's Run as the brain."
+        "real x: wall time over model time, below 1 is faster. overlap: part of the brain that the loop did not "
+        "wait for. efficiency: larger of the time that the kernel computes (encode, NEST's Run, decode) and that "
+        "of the body, over the wall time. NEST: the same with nothing but NEST's Run as the brain."
     )
 
 
