@@ -71,19 +71,8 @@ def loop(
 
 def _show_loops(title: str, measured: Mapping[str, Sequence[LoopRuns]]) -> None:
     table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    parts = ("brain", "body", "exchange", "overlap", "rest")
-    for heading in (
-        "link",
-        "mode",
-        "real x",
-        "brain",
-        "body",
-        "wait",
-        "overlap",
-        "rest",
-        "efficiency",
-        "NEST",
-    ):
+    parts = ("brain", "body", "exchange", "overlap")
+    for heading in ("link", "mode", "real x", "brain", "body", "wait", "overlap", "efficiency", "NEST"):
         table.add_column(heading, justify="right")
     for link, ways in measured.items():
         for loop in ways:
@@ -98,10 +87,10 @@ def _show_loops(title: str, measured: Mapping[str, Sequence[LoopRuns]]) -> None:
             )
     console.print(table)
     console.print(
-        "real x: wall time over model time, below 1 is faster. wait: for the exchange beyond NEST's Run. overlap: "
-        "part of the Run that the loop did not wait for. efficiency: larger of the time that the kernel computes "
-        "(encode, NEST's Run, decode) and that of the body, over the wall time. NEST: the same with nothing but "
-        "the Run as the brain."
+        "real x: wall time over model time, below 1 is faster. wait: for the exchange, beyond NEST's Run. "
+        "overlap: part of the Run that the loop did not wait for. efficiency: larger of the time that the "
+        "kernel computes (encode, NEST's Run, decode) and that of the body, over the wall time. NEST: the "
+        "same with nothing but the Run as the brain."
     )
 
 
