@@ -112,22 +112,11 @@ def test_a_recorded_session_is_bit_identical_over_grpc(
         delay_ms = 10.0 if exchange == "overlapped" else 0.0
         assert manifest["exchange"] == {"mode": exchange, "period_ms": 10.0, "delay_ms": delay_ms}
         assert manifest["brain"]["outputs"][-1]["name"] == "cells"
-    replayed = replay(local.out)
-    assert replayed == len(recording.open(local.out).array("brain_input")[0])
-
-
-def test_an_overlapped_run_is_another_course_and_goes_on_exactly(tmp_path: Path) -> None:
-    turns = RunPlan(out=tmp_path / "turns", brain="tiny", threads=1, trials=1)
-    overlapped = replace(turns, out=tmp_path / "overlapped", exchange="overlapped")
-    for plan in (turns, overlapped):
-        run_plan(plan)
-    journal = Journal(overlapped.out)
-    run_plan(journal.resumption(tmp_path / "again", ()), record=journal)
-    assert_equal_runs(overlapped.out, tmp_path / "again")
-    told = [recording.open(plan.out).array("brain_input")[1] for plan in (turns, overlapped)]
-    assert np.array_equal(told[0][0], told[1][0])
-    length = min(map(len, told))
-    assert not np.array_equal(told[0][:length], told[1][:length])
+    if exchange == "overlapped":
+        journal = Journal(local.out)
+        assert replay(local.out) == journal.exchanges > 50
+        run_plan(journal.resumption(tmp_path / "again", ()), record=journal)
+        assert_equal_runs(local.out, tmp_path / "again")
 
 
 def test_a_lost_remote_brain_truncates_the_episode_and_reset_goes_on(front: Front) -> None:
@@ -141,13 +130,10 @@ def test_a_lost_remote_brain_truncates_the_episode_and_reset_goes_on(front: Fron
         assert np.array_equal(rollout(env), first)
 
 
-@pytest.mark.parametrize("exchange", EXCHANGES)
-def test_an_environment_goes_back_to_instants_on_a_server_as_on_this_machine(
-    front: Front, exchange: Exchange
-) -> None:
+def test_an_overlapped_environment_goes_back_to_instants_on_a_server_as_on_this_machine(front: Front) -> None:
     courses = []
     for where in ({"brain": "tiny", "threads": 1}, {"connect": front.address}):
-        with gymnasium.make(ID, **where, exchange=exchange, devices=MONITORED) as env:
+        with gymnasium.make(ID, **where, exchange="overlapped", devices=MONITORED) as env:
             raw = env.unwrapped
             assert raw.observation_names[-1] == "cells/a"
             rollout(env)
