@@ -55,15 +55,17 @@ def description(**changes: Any) -> Description:
 class RelayBrain:
     """Motor rate = GAIN_HZ * stimulation of the same exchange; one spike per exchange from node 1."""
 
-    def __init__(self, **changes: Any) -> None:
+    def __init__(self, run_ms: float = 0.0, **changes: Any) -> None:
+        self._run_ms = run_ms
         self.description = description(**changes)
         self.told: list[np.ndarray] = []
         self.seeds: list[int] = []
+        self._begun: list[Readings] = []
         self.closed = False
 
     def reset(self, seed: int) -> Readings:
         self.seeds.append(seed)
-        self._seq = 0
+        self._seq, self._begun = 0, []
         return self._readings(np.zeros(8), None)
 
     def step(self, inputs: Any) -> Readings:
@@ -76,6 +78,13 @@ class RelayBrain:
         if any(item.name == "stimulation" for item in self.description.inputs):
             stimulation = vector[self.description.input_slice("stimulation")]
         return self._readings(stimulation, spikes)
+
+    def begin_step(self, inputs: Any) -> None:
+        assert len(self._begun) < 2
+        self._begun.append(self.step(inputs))
+
+    def finish_step(self) -> Readings:
+        return self._begun.pop(0)
 
     def collect(self) -> Spikes | None:
         return None
@@ -91,5 +100,5 @@ class RelayBrain:
         outputs[self.description.output_slice("motor")] = GAIN_HZ * stimulation
         t_ms = self._seq * self.description.exchange_ms
         return Readings(
-            seq=self._seq, t_ms=t_ms, outputs=outputs, spikes=spikes, times=PhaseTimes(run_ms=0.0)
+            seq=self._seq, t_ms=t_ms, outputs=outputs, spikes=spikes, times=PhaseTimes(run_ms=self._run_ms)
         )

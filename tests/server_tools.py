@@ -211,9 +211,9 @@ def refusal(call: Callable[[], object]) -> grpc.RpcError:
     raise AssertionError("the call was not refused")
 
 
-def wait_for(condition: Callable[[], bool], limit_s: float = 15.0) -> None:
+def wait_for(condition: Callable[[], bool], limit_s: float = 15.0, every_s: float = 0.05) -> None:
     """Wait until ``condition`` holds."""
     end = time.monotonic() + limit_s
     while not condition():
         assert time.monotonic() < end, "it did not happen"
-        time.sleep(0.05)
+        time.sleep(every_s)

@@ -51,6 +51,27 @@ def test_a_lost_brain_is_replaced_and_nothing_differs(brain: FailoverBrain) -> N
     assert not group_of(killed)
 
 
+@pytest.mark.parametrize("moment", ["before", "within"])
+def test_a_brain_lost_while_its_user_does_something_else_is_replaced(
+    brain: FailoverBrain, moment: str
+) -> None:
+    expected = [brain.reset(4).outputs.tolist(), *(brain.step(row).outputs.tolist() for row in INPUTS)]
+    rows = [brain.reset(4).outputs.tolist()]
+    brain.begin_step(INPUTS[0])
+    for number, inputs in enumerate(INPUTS[1:]):
+        if number == 6 and moment == "before":
+            os.killpg(brain.kernel_pid, signal.SIGKILL)
+        brain.begin_step(inputs)
+        if number == 6 and moment == "within":
+            os.killpg(brain.kernel_pid, signal.SIGKILL)
+        rows.append(brain.finish_step().outputs.tolist())
+    rows.append(brain.finish_step().outputs.tolist())
+    assert rows == expected
+    assert brain.takeovers == 1
+    with pytest.raises(ConfigurationError, match="no step is under way"):
+        brain.finish_step()
+
+
 def test_a_brain_lost_between_episodes_is_replaced(brain: FailoverBrain) -> None:
     expected = outputs(brain)
     os.killpg(brain.kernel_pid, signal.SIGKILL)

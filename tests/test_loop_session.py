@@ -111,7 +111,7 @@ def test_equal_seeds_give_equal_sessions() -> None:
 def test_the_summary_adds_up() -> None:
     summary = run_session(loop_of(), PULL, trials=1, seed=1)
     assert sum(summary.shares.values()) == pytest.approx(1.0)
-    assert set(summary.shares) == {"brain", "body", "exchange", "task", "rest"}
+    assert set(summary.shares) == {"brain", "body", "exchange", "task", "overlap", "rest"}
     assert summary.real_time_factor == summary.wall_ms / summary.model_ms > 0.0
     assert SessionSummary().real_time_factor == 0.0
     assert sum(SessionSummary().shares.values()) == 0.0

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from robobrain import Loop
 from robobrain.body import Forelimb, SpinalCord
 from robobrain.body.specification import MUSCLE_NAMES
 from robobrain.errors import ConfigurationError
-from robobrain.tasks.joystick.loop import SENSES, Frame, channel_names
+from robobrain.tasks.joystick.loop import EXCHANGES, SENSES, Exchange, Frame, channel_names
 from robobrain.tasks.joystick.protocol import Stimulator, load_protocol
 from robobrain.tasks.joystick.rig import Rig
 from robobrain.tasks.joystick.specification import load_task
@@ -53,6 +54,86 @@ def test_an_exchange_goes_from_body_to_brain_to_body(body: Forelimb) -> None:
     moved = frame.body.joint_angle_rad - before.body.joint_angle_rad
     assert np.allclose(following.brain_input[where("joint_angle")], moved, atol=1e-6)
     assert (following.seq, following.t_ms) == (2, 20.0)
+
+
+def test_an_overlapped_body_follows_the_brain_one_period_later(body: Forelimb) -> None:
+    brain = RelayBrain()
+    loop = Loop(brain, body, JoystickTask(load_task()), exchange="overlapped")
+    loop.reset(seed=1)
+    frames = [loop.step(PULL), loop.step(0 * PULL), loop.step(0 * PULL)]
+    rates_hz = [np.zeros(8), np.float64(np.float32(GAIN_HZ * PULL)), np.zeros(8)]
+
+    cord, limb = SpinalCord(), Forelimb()
+    for number, (frame, rate_hz) in enumerate(zip(frames, rates_hz, strict=True), start=1):
+        assert (frame.seq, frame.t_ms) == (number, 10.0 * number)
+        assert np.array_equal(frame.motor_rate_hz, rate_hz)
+        assert np.array_equal(frame.brain_input, brain.told[number - 1])
+        told = frame.brain_input[brain.description.input_slice("muscle_length")]
+        assert np.array_equal(told, np.clip(np.float32(limb.muscle_strain()), -1.0, 1.0))
+        for ms in range(10):
+            excitation = cord.excite(rate_hz, limb.muscle_strain(), 1.0)
+            limb.advance(excitation, 1.0)
+            assert np.array_equal(frame.joystick_mm[ms], limb.joystick_mm())
+        assert np.array_equal(frame.excitation, excitation)
+    assert frames[1].body.joystick_mm[1] > frames[0].body.joystick_mm[1] + 0.3
+
+
+def test_spikes_of_the_answer_on_its_way_are_collected_once(body: Forelimb) -> None:
+    loop = Loop(RelayBrain(), body, JoystickTask(load_task()), exchange="overlapped")
+    loop.reset(seed=1)
+    frames = [loop.step(PULL) for _ in range(3)]
+    assert [frame.spikes is None or frame.spikes.t_ms.tolist() for frame in frames] == [True, [9.0], [19.0]]
+    rest = loop.collect().spikes
+    assert rest is not None
+    assert rest.t_ms.tolist() == [29.0]
+    assert loop.collect().spikes is None
+    assert loop.step(PULL).spikes is None
+
+
+def test_the_brain_computes_while_an_overlapped_body_moves(
+    body: Forelimb, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    order: list[str] = []
+    brain = RelayBrain()
+    for name in ("begin_step", "finish_step"):
+        call = getattr(brain, name)
+        monkeypatch.setattr(
+            brain, name, lambda *told, name=name, call=call: order.append(name) or call(*told)
+        )
+    loop = Loop(brain, body, JoystickTask(load_task()), exchange="overlapped")
+    advance = Rig.advance
+    monkeypatch.setattr(Rig, "advance", lambda *told: order.append("body") or advance(*told))
+    loop.reset(seed=1)
+    loop.step(PULL)
+    assert order == ["begin_step", "body"]
+    loop.step(PULL)
+    assert order[2:] == ["begin_step", "finish_step", "body"]
+
+
+def test_what_can_not_overlap_is_refused(body: Forelimb) -> None:
+    class Plain:
+        description = RelayBrain().description
+        reset = step = collect = close = None
+
+    with pytest.raises(ConfigurationError, match=r"Plain.* does not overlap"):
+        Loop(Plain(), body, JoystickTask(load_task()), exchange="overlapped")
+    with pytest.raises(ConfigurationError, match="use one of lockstep, overlapped"):
+        Loop(RelayBrain(), body, JoystickTask(load_task()), exchange="async")
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_the_times_of_an_exchange_add_up(body: Forelimb, exchange: Exchange) -> None:
+    """The brain says that it ran for a second, which nobody waited for."""
+    brain = RelayBrain(run_ms=1000.0)
+    loop = Loop(brain, body, JoystickTask(load_task()), exchange=exchange)
+    loop.reset(seed=1)
+    loop.step(PULL)
+    began = perf_counter()
+    times = loop.step(PULL).times
+    passed_ms = 1e3 * (perf_counter() - began)
+    assert times.brain_ms == 1000.0
+    assert 0.0 < times.body_ms + times.task_ms <= times.whole_ms <= passed_ms
+    assert times.overlap_ms > 900.0
 
 
 def test_the_spinal_cord_drives_each_ms(body: Forelimb) -> None:

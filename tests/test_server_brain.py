@@ -13,7 +13,7 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 import pytest
-from bridge_processes import wait_until_gone
+from bridge_processes import listening, tree_of, wait_until_gone
 from server_tools import Front, FrontProcess
 from typer.testing import CliRunner
 
@@ -24,9 +24,11 @@ from robobrain.bridge.administration import ServerLink
 from robobrain.bridge.remote import RemoteBrain
 from robobrain.cli import app
 from robobrain.errors import BrainFault, ConfigurationError
-from robobrain.tasks.joystick.loop import Frame
+from robobrain.tasks.joystick.loop import EXCHANGES, Exchange, Frame
 from robobrain.tasks.joystick.protocol import load_protocol
+from robobrain.tasks.joystick.replay import Journal, replay
 from robobrain.tasks.joystick.runner import RunPlan, run_plan
+from robobrain.tasks.joystick.source import read_devices
 
 ID = "robobrain/JoystickBrain-v0"
 PULL = load_protocol("pull").amplitude.astype(np.float32)
@@ -52,19 +54,69 @@ def rollout(env: gymnasium.Env, steps: int = 20) -> np.ndarray:
     return np.array([env.reset(seed=3)[0], *(env.step(PULL)[0] for _ in range(steps))])
 
 
-def test_a_recorded_session_is_bit_identical_over_grpc(front: Front, tmp_path: Path) -> None:
-    local = RunPlan(out=tmp_path / "local", brain="tiny", threads=1, trials=1)
+MONITORED = {
+    "rhythms": [
+        {
+            "name": "theta",
+            "frequency_hz": 8.0,
+            "amplitude": 1.0,
+            "unit": "mV",
+            "provenance": {"assumed": "test"},
+        }
+    ],
+    "outputs": [
+        {
+            "name": "cells",
+            "unit": "Hz",
+            "description": "one cell",
+            "channels": ["a"],
+            "low": 0.0,
+            "high": 1000.0,
+            "decoder": {"rate": {"tau_rise_ms": 5.0, "tau_decay_ms": 30.0}},
+            "cells": {"population": "VM_EZ_TC"},
+            "provenance": {"assumed": "test"},
+        }
+    ],
+}
+
+
+def assert_equal_runs(one: Path, other: Path) -> None:
+    a, b = recording.open(one), recording.open(other)
+    for name in set(a.streams) - {"phase_time_ms"}:
+        for mine, theirs in zip(a.array(name), b.array(name), strict=True):
+            assert np.array_equal(mine, theirs, equal_nan=True), name
+    for mine, theirs in zip(a.spikes(), b.spikes(), strict=True):
+        assert np.array_equal(mine, theirs)
+    assert len(a.spikes()[0]) > 10_000
+    assert a.trials == b.trials
+
+
+@pytest.mark.parametrize("exchange", EXCHANGES)
+def test_a_recorded_session_is_bit_identical_over_grpc(
+    front: Front, tmp_path: Path, exchange: Exchange
+) -> None:
+    local = RunPlan(
+        out=tmp_path / "local",
+        brain="tiny",
+        threads=1,
+        trials=1,
+        exchange=exchange,
+        devices=read_devices(MONITORED),
+    )
     remote = replace(local, out=tmp_path / "remote", brain=None, threads=None, connect=front.address)
     for plan in (local, remote):
         run_plan(plan)
-    one, other = recording.open(local.out), recording.open(remote.out)
-    for name in set(one.streams) - {"phase_time_ms"}:
-        for mine, theirs in zip(one.array(name), other.array(name), strict=True):
-            assert np.array_equal(mine, theirs, equal_nan=True), name
-    for mine, theirs in zip(one.spikes(), other.spikes(), strict=True):
-        assert np.array_equal(mine, theirs)
-    assert len(one.spikes()[0]) > 10_000
-    assert one.trials == other.trials
+    assert_equal_runs(local.out, remote.out)
+    for plan in (local, remote):
+        manifest = recording.open(plan.out).manifest
+        delay_ms = 10.0 if exchange == "overlapped" else 0.0
+        assert manifest["exchange"] == {"mode": exchange, "period_ms": 10.0, "delay_ms": delay_ms}
+        assert manifest["brain"]["outputs"][-1]["name"] == "cells"
+    if exchange == "overlapped":
+        journal = Journal(local.out)
+        assert replay(local.out) == journal.exchanges > 50
+        run_plan(journal.resumption(tmp_path / "again", ()), record=journal)
+        assert_equal_runs(local.out, tmp_path / "again")
 
 
 def test_a_lost_remote_brain_truncates_the_episode_and_reset_goes_on(front: Front) -> None:
@@ -78,12 +130,23 @@ def test_a_lost_remote_brain_truncates_the_episode_and_reset_goes_on(front: Fron
         assert np.array_equal(rollout(env), first)
 
 
-def test_a_remote_brain_keeps_no_instants(front: Front) -> None:
-    with gymnasium.make(ID, connect=front.address) as env:
-        env.reset(seed=1)
-        with pytest.raises(ConfigurationError, match="keeps no snapshots"):
-            env.unwrapped.snapshot()
-        assert env.unwrapped._loop.brain.description.snapshot_limit == 0
+def test_an_overlapped_environment_goes_back_to_instants_on_a_server_as_on_this_machine(front: Front) -> None:
+    courses = []
+    for where in ({"brain": "tiny", "threads": 1}, {"connect": front.address}):
+        with gymnasium.make(ID, **where, exchange="overlapped", devices=MONITORED) as env:
+            raw = env.unwrapped
+            assert raw.observation_names[-1] == "cells/a"
+            rollout(env)
+            instant = raw.snapshot()
+            onward = [env.step(PULL)[0] for _ in range(10)]
+            raw.restore(instant)
+            again = [env.step(PULL)[0] for _ in range(10)]
+            assert np.array_equal(onward, again)
+            env.reset(seed=8, options={"snapshot": instant})
+            assert not np.array_equal(onward, [env.step(PULL)[0] for _ in range(10)])
+            raw.drop(instant)
+            courses.append(onward)
+    assert np.array_equal(*courses)
 
 
 def test_vector_environments_share_a_pool(front: Front) -> None:
@@ -145,6 +208,9 @@ def test_the_command_serves_until_it_is_asked_to_end(tmp_path: Path) -> None:
             kernel = link.status().seats[0].pid
             result = CliRunner().invoke(app, ["bench", "link", "--connect", address, "--exchanges", "10"])
             assert "gRPC" in result.output
+            everything = tree_of(server.pid)
+            assert {server.pid, kernel} < everything
+            assert listening(everything) == {("tcp", where["port"])}
             link.shutdown()
         output, log = server.communicate(timeout=20)
     assert server.returncode == 0

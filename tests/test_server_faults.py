@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from bridge_processes import group_of, wait_until_gone
+from bridge_processes import group_of, tree_of, wait_until_gone
 from server_tools import KERNEL, Front, FrontProcess, Proxy, wait_for
 
 from robobrain.bridge.administration import ServerLink
@@ -237,20 +237,25 @@ def test_clients_that_connect_step_and_vanish_leave_the_server_as_it_was() -> No
     with FrontProcess(lease_s=0.1) as front:
         for _ in range(20):
             vanish(front.address)
-        before = usage(front.process.pid)
+        kernel = seat(front.address).pid
+        before = [usage(pid) for pid in (front.process.pid, kernel)]
         for _ in range(cycles):
             vanish(front.address)
         wait_for(lambda: seat(front.address).state == spb.Seat.STATE_IDLE)
-        after = usage(front.process.pid)
+        after = [usage(pid) for pid in (front.process.pid, kernel)]
         assert seat(front.address).faults == 0
-    assert after["descriptors"] <= before["descriptors"] + 3
-    assert after["threads"] <= before["threads"] + 3
-    assert after["memory_kib"] <= before["memory_kib"] + 8 * 1024
+        assert len(tree_of(front.process.pid)) == 2
+    print(f"front and kernel before {before}, after {cycles} cycles {after}")
+    for then, now in zip(before, after, strict=True):
+        assert now["descriptors"] <= then["descriptors"] + 3
+        assert now["threads"] <= then["threads"] + 3
+        assert now["memory_kib"] <= then["memory_kib"] + 8 * 1024
 
 
 def vanish(address: str) -> None:
     """Connect, step, and be gone without a word."""
-    wait_for(lambda: not seat(address).client)
+    with ServerLink(address) as link:
+        wait_for(lambda: not link.status().seats[0].client, limit_s=120.0, every_s=0.01)
     brain = RemoteBrain(address)
     brain.reset(0)
     brain.step([1, 2, 3])

@@ -1,9 +1,11 @@
-"""A brain whose instants can be kept and continued, as its user sees it."""
+"""What some connections to a brain can do beyond the exchange in lock-step, as their users see it."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
+
+from numpy.typing import ArrayLike
 
 from robobrain.bridge.link import BrainLink
 from robobrain.bridge.messages import Readings, SnapshotInfo
@@ -24,3 +26,17 @@ class BranchingLink(BrainLink, Protocol):
 
     def snapshots(self) -> tuple[SnapshotInfo, ...]:
         """Return the kept instants and what they cost."""
+
+
+@runtime_checkable
+class OverlappingLink(BrainLink, Protocol):
+    """A connection to a brain that computes while its user does something else.
+
+    Two steps can be under way: the brain goes from one to the next without waiting for its user.
+    """
+
+    def begin_step(self, inputs: ArrayLike) -> None:
+        """Apply ``inputs`` once the steps before are done, and let the brain compute."""
+
+    def finish_step(self) -> Readings:
+        """Wait for the end of the first step that was begun and not finished; return what came of it."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
 from types import TracebackType
@@ -59,6 +60,7 @@ class FailoverBrain:
         self.takeovers = 0
         self._seed = 0
         self._journal: list[tuple[NDArray[np.float32] | None, bytes]] = []
+        self._under_way: deque[NDArray[np.float32]] = deque()
         self._brain = start(self._report)
         self._spares = [self._start_spare() for _ in range(spares)]
 
@@ -75,6 +77,7 @@ class FailoverBrain:
     def reset(self, seed: int) -> Readings:
         """Return to the settled brain and begin an episode, on a spare if the brain is lost."""
         self._seed, self._journal = seed, []
+        self._under_way.clear()
         try:
             return self._brain.reset(seed)
         except ConfigurationError:
@@ -85,8 +88,33 @@ class FailoverBrain:
 
     def step(self, inputs: ArrayLike) -> Readings:
         """Apply ``inputs`` for one exchange period and return the readings at its end."""
+        self.begin_step(inputs)
+        return self.finish_step()
+
+    def begin_step(self, inputs: ArrayLike) -> None:
+        """Apply ``inputs`` and let the brain compute while the caller does something else."""
         packed = exact_inputs(inputs, self.description.input_size).copy()
-        return self._perform(packed, lambda brain: brain.step(packed))
+        try:
+            self._brain.begin_step(packed)
+        except ConfigurationError:
+            raise
+        except BrainFault as fault:
+            _LOGGER.debug("found out when the step is finished: %s", fault)
+        self._under_way.append(packed)
+
+    def finish_step(self) -> Readings:
+        """Wait for the end of the first step that was begun and not finished, and return its readings."""
+        if not self._under_way:
+            raise ConfigurationError("no step is under way: call begin_step(inputs) first")
+        packed = self._under_way.popleft()
+
+        def again(brain: LocalBrain) -> Readings:
+            readings = brain.step(packed)
+            for later in self._under_way:
+                brain.begin_step(later)
+            return readings
+
+        return self._perform(packed, LocalBrain.finish_step, again)
 
     def collect(self) -> Spikes | None:
         """Return the spikes that no step has handed out yet; no time passes in the brain."""
@@ -94,7 +122,7 @@ class FailoverBrain:
 
     def collect_all(self) -> Readings:
         """Return the last readings with the spikes and samples that no step has handed out yet."""
-        return self._perform(None, lambda brain: brain.collect_all())
+        return self._perform(None, LocalBrain.collect_all, LocalBrain.collect_all)
 
     def close(self) -> None:
         """End the brain and its spares, and wait until they are gone; may be called again."""
@@ -116,15 +144,19 @@ class FailoverBrain:
         self.close()
 
     def _perform(
-        self, inputs: NDArray[np.float32] | None, call: Callable[[LocalBrain], Readings]
+        self,
+        inputs: NDArray[np.float32] | None,
+        call: Callable[[LocalBrain], Readings],
+        again: Callable[[LocalBrain], Readings],
     ) -> Readings:
+        """Return what ``call`` gives; where the brain is lost, what ``again`` gives on another one."""
         try:
             readings = call(self._brain)
         except ConfigurationError:
             raise
         except BrainFault as fault:
             self._recover(fault)
-            readings = call(self._brain)  # what fails twice at the same place is no accident
+            readings = again(self._brain)  # what fails twice at the same place is no accident
         self._journal.append((inputs, readings_digest(readings)))
         return readings
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 import math
-import operator
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Protocol, Self
 
@@ -18,27 +18,21 @@ from robobrain.bridge.codec import (
     decode_description,
     decode_fault,
     decode_readings,
-    decode_snapshot,
     parse,
 )
-from robobrain.bridge.messages import (
-    PROTOCOL_VERSION,
-    Description,
-    Readings,
-    SnapshotInfo,
-    Spikes,
-    exact_inputs,
-)
+from robobrain.bridge.instants import KeepsInstants, exact_seed
+from robobrain.bridge.messages import PROTOCOL_VERSION, Description, Readings, Spikes, exact_inputs
 from robobrain.bridge.pipe import PipeClosed
 from robobrain.bridge.process import KernelProcess
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, SnapshotFault
 
-_LOGGER = logging.getLogger(__name__)
 _POLL_S = 1.0
 _CLOSE_GRACE_S = 2.0
-_SEED_END = 2**64
 _SHUTDOWN = pb.Request(shutdown=pb.Shutdown()).SerializeToString()
+
+STEPS_AHEAD = 2
+"""Steps that can be under way at once."""
 
 ProgressListener = Callable[[str, float], None]
 """Called with the phase of the building and the part of it that is done, 0 to 1."""
@@ -67,7 +61,7 @@ class BrainLink(Protocol):
         """End the connection; may be called again."""
 
 
-class LocalBrain:
+class LocalBrain(KeepsInstants):
     """A brain in a process of its own on this machine.
 
     Nothing of that process outlives this object, the ``with`` block around it, or this process. It is not to
@@ -110,6 +104,8 @@ class LocalBrain:
         self._id = 0
         self._reset_id: int | None = None
         self._seq = 0
+        self._under_way: deque[tuple[int, float]] = deque()
+        self._answered_s = 0.0
         try:
             self._take(self._describe(start_timeout_s))
         except BaseException:
@@ -135,70 +131,12 @@ class LocalBrain:
             SnapshotFault: There is no room for another copy of the brain; the running episode goes on.
             BrainFault: The brain was lost.
         """
-        request = self._numbered(pb.Request(reset=pb.Reset(seed=exact_seed(seed))))
+        request = pb.Request(reset=pb.Reset(seed=exact_seed(seed)))
         try:
             return self._begin(request)
         except ConfigurationError:
             self._reset_id = None
             raise
-
-    def snapshot(self) -> int:
-        """Keep the present instant of the episode, which goes on, and return its number.
-
-        The instant holds all that the brain's future depends on, spikes in flight and random numbers
-        included. Beyond the brain's limits those not used for longest are given up; restoring them fails.
-
-        Raises:
-            ConfigurationError: No episode has begun, or this brain keeps no snapshots.
-            SnapshotFault: There is no room for another copy of the brain; the episode goes on.
-            BrainFault: The brain or its episode was lost.
-        """
-        self._check_running("snapshot()")
-        answer = self._about_snapshots(self._numbered(pb.Request(snapshot=pb.Snapshot())))
-        if answer.evicted:
-            _LOGGER.warning("snapshot %d took the place of %s", answer.taken, list(answer.evicted))
-        return int(answer.taken)
-
-    def restore(self, snapshot: int, seed: int | None = None, *, silence: Sequence[str] = ()) -> Readings:
-        """Continue a kept instant in place of the running episode, if there is one.
-
-        Args:
-            snapshot: A number that ``snapshot()`` gave.
-            seed: None to continue with exactly the random numbers that would have come; else their seed.
-            silence: Populations, or regions as a whole, whose neurons fire no more from here on; ``PRE:POST``
-                cuts the synapses between two of them (``*`` for all).
-
-        Returns:
-            Readings with number, time and outputs of the last step before the instant.
-
-        Raises:
-            ConfigurationError: There is no such instant, population or region.
-            SnapshotFault: The instant is lost or there is no room for a copy; the running episode goes on.
-            BrainFault: The brain was lost.
-        """
-        number = None if seed is None else exact_seed(seed)
-        self.description.check_places(silence)
-        restore = pb.Restore(snapshot=_exact_id(snapshot), seed=number, silence=silence)
-        return self._begin(self._numbered(pb.Request(restore=restore)))
-
-    def drop(self, snapshot: int) -> None:
-        """Forget a kept instant and free its memory.
-
-        Raises:
-            ConfigurationError: There is no such instant.
-            BrainFault: The brain was lost.
-        """
-        drop = pb.Drop(snapshot=_exact_id(snapshot))
-        self._about_snapshots(self._numbered(pb.Request(drop=drop)))
-
-    def snapshots(self) -> tuple[SnapshotInfo, ...]:
-        """Return the kept instants, in the order of their numbers, and the memory that each takes now.
-
-        Raises:
-            BrainFault: The brain was lost.
-        """
-        answer = self._about_snapshots(self._numbered(pb.Request(list_snapshots=pb.ListSnapshots())))
-        return tuple(decode_snapshot(held) for held in answer.held)
 
     def step(self, inputs: ArrayLike) -> Readings:
         """Apply ``inputs`` for one exchange period and return the readings at its end.
@@ -210,14 +148,45 @@ class LocalBrain:
             ConfigurationError: The inputs can't be used, or no episode has begun; nothing was sent.
             BrainFault: The brain or its episode was lost.
         """
+        self.begin_step(inputs)
+        return self.finish_step()
+
+    def begin_step(self, inputs: ArrayLike) -> None:
+        """Apply ``inputs`` and let the brain compute while the caller does something else.
+
+        A second step can be begun before the first is finished; the brain goes from one to the other.
+
+        Raises:
+            ConfigurationError: As in `step`, or two steps are under way; nothing was sent.
+            BrainFault: The brain was lost.
+        """
         started = time.perf_counter()
-        self._check_running("step(inputs)")
+        self._check_running("step(inputs)", STEPS_AHEAD)
         packed = exact_inputs(inputs, self._input_size).tobytes()
-        seq = self._seq + 1
-        message = pb.Step(seq=seq, t_ms=self._seq * self.description.exchange_ms, inputs=packed)
-        reply = self._exchange(self._numbered(pb.Request(step=message)), self._step_timeout_s)
-        self._seq = seq
-        return self._readings(reply, seq, started)
+        done = self._seq + len(self._under_way)
+        message = pb.Step(seq=done + 1, t_ms=done * self.description.exchange_ms, inputs=packed)
+        self._send(pb.Request(step=message))
+        self._under_way.append((self._id, started))
+
+    def finish_step(self) -> Readings:
+        """Wait for the end of the first step that was begun and not finished, and return its readings.
+
+        ``times.wire_ms`` counts from its beginning, or the end of the one before; so it has whatever the
+        caller did for longer than the brain computed.
+
+        Raises:
+            ConfigurationError: No step is under way, or its inputs can't be used.
+            BrainFault: The brain or its episode was lost.
+        """
+        self._check_open()
+        if not self._under_way:
+            raise ConfigurationError("no step is under way: call begin_step(inputs) first")
+        asked, began = self._under_way.popleft()
+        reply = self._answered(self._step_timeout_s, asked)
+        self._seq += 1
+        readings = self._readings(reply, self._seq, max(began, self._answered_s))
+        self._answered_s = time.perf_counter()
+        return awaited(readings)
 
     def configure(self, devices: str) -> Description:
         """Replace the devices that the next episodes have beside the brain's wiring; a reset must follow.
@@ -236,7 +205,7 @@ class LocalBrain:
         """
         self._check_open()
         self._reset_id = None
-        request = self._numbered(pb.Request(configure=pb.Configure(devices=devices)))
+        request = pb.Request(configure=pb.Configure(devices=devices))
         reply = self._exchange(request, self._step_timeout_s)
         if not reply.HasField("description"):
             raise self._lost(ProtocolError("the answer to Configure is no Description"))
@@ -261,7 +230,7 @@ class LocalBrain:
         """
         started = time.perf_counter()
         self._check_running("collect()")
-        reply = self._exchange(self._numbered(pb.Request(collect=pb.Collect())), self._step_timeout_s)
+        reply = self._exchange(pb.Request(collect=pb.Collect()), self._step_timeout_s)
         return self._readings(reply, self._seq, started)
 
     def close(self) -> None:
@@ -284,7 +253,7 @@ class LocalBrain:
         self._input_size, self._output_size = description.input_size, description.output_size
 
     def _describe(self, timeout_s: float) -> Description:
-        request = self._numbered(pb.Request(describe=pb.Describe(protocol_version=PROTOCOL_VERSION)))
+        request = pb.Request(describe=pb.Describe(protocol_version=PROTOCOL_VERSION))
         reply = self._exchange(request, timeout_s)
         if not reply.HasField("description"):
             raise self._lost(ProtocolError("the answer to Describe is no Description"))
@@ -295,7 +264,7 @@ class LocalBrain:
         """Have the brain begin or restore an episode; where it can't, the one that runs goes on."""
         started = time.perf_counter()
         before = self._reset_id, self._seq
-        self._reset_id, self._seq = request.id, 0
+        self._reset_id, self._seq = self._id + 1, 0
         try:
             reply = self._exchange(request, self._step_timeout_s)
         except (ConfigurationError, SnapshotFault):
@@ -304,22 +273,23 @@ class LocalBrain:
         self._seq = int(reply.readings.seq)
         return self._readings(reply, self._seq if request.HasField("restore") else 0, started)
 
-    def _about_snapshots(self, request: pb.Request) -> pb.Snapshots:
+    def _ask_about_instants(self, request: pb.Request) -> pb.Snapshots:
+        self._check_idle("this")
         reply = self._exchange(request, self._step_timeout_s)
         if not reply.HasField("snapshots"):
             raise self._lost(ProtocolError("the answer about snapshots is another message"))
         return reply.snapshots
 
-    def _numbered(self, request: pb.Request) -> pb.Request:
-        self._check_open()
-        self._id += 1
-        request.id = self._id
-        return request
-
-    def _check_running(self, call: str) -> None:
+    def _check_running(self, call: str, steps: int = 1) -> None:
         self._check_open()
         if self._reset_id is None:
             raise ConfigurationError(f"no episode has begun: call reset(seed) before {call}")
+        self._check_idle(call, steps)
+
+    def _check_idle(self, call: str, steps: int = 1) -> None:
+        self._check_open()
+        if len(self._under_way) >= steps:
+            raise ConfigurationError(f"a step is under way: call finish_step() before {call}")
 
     def _check_open(self) -> None:
         if self._fault is not None:
@@ -327,9 +297,27 @@ class LocalBrain:
 
     def _exchange(self, request: pb.Request, timeout_s: float) -> pb.Reply:
         """Send ``request`` and return its answer; raises what a fault stands for."""
+        self._under_way.clear()  # their answers are dropped
+        self._send(request)
+        return self._answered(timeout_s, self._id)
+
+    def _send(self, request: pb.Request) -> None:
+        """Send ``request`` under the next number."""
+        self._check_open()
+        self._id += 1
+        request.id = self._id
         try:
             self._pipe.send(request.SerializeToString())
-            reply = self._answer(timeout_s)
+        except (PipeClosed, ProtocolError, TimeoutError) as error:
+            raise self._lost(error) from None
+        except BaseException:
+            self._reset_id = None
+            raise
+
+    def _answered(self, timeout_s: float, asked: int) -> pb.Reply:
+        """Return the answer to request ``asked``; raises what a fault stands for."""
+        try:
+            reply = self._answer(timeout_s, asked)
         except (PipeClosed, ProtocolError, TimeoutError) as error:
             raise self._lost(error) from None
         except BaseException:
@@ -339,14 +327,14 @@ class LocalBrain:
             raise self._fault_of(reply)
         return reply
 
-    def _answer(self, timeout_s: float) -> pb.Reply:
-        """Wait for the answer to the last request, dropping answers to earlier, interrupted ones."""
+    def _answer(self, timeout_s: float, asked: int) -> pb.Reply:
+        """Wait for the answer to request ``asked``, dropping answers to earlier, interrupted ones."""
         while True:
             reply = parse(pb.Reply, self._receive(timeout_s))
             if reply.HasField("progress"):
                 if self._on_progress is not None:
                     self._on_progress(reply.progress.phase, reply.progress.fraction)
-            elif reply.id in (self._id, 0) or (reply.HasField("fault") and reply.id == self._reset_id):
+            elif reply.id in (asked, 0) or (reply.HasField("fault") and reply.id == self._reset_id):
                 return reply
 
     def _receive(self, timeout_s: float) -> bytes:
@@ -391,29 +379,11 @@ class LocalBrain:
             raise self._lost(error) from None
 
 
-def exact_seed(seed: int) -> int:
-    """Return ``seed`` as the number that travels.
-
-    Raises:
-        ConfigurationError: It is no whole number from 0 to 2**64 - 1.
-    """
-    try:
-        number = operator.index(seed)
-    except TypeError:
-        raise ConfigurationError(f"a seed is a whole number, not {seed!r}") from None
-    if not 0 <= number < _SEED_END:
-        raise ConfigurationError(f"seed {number} is outside 0 ... 2**64 - 1")
-    return number
-
-
-def _exact_id(snapshot: int) -> int:
-    try:
-        number = operator.index(snapshot)
-    except TypeError:
-        number = -1
-    if not 0 < number < _SEED_END:
-        raise ConfigurationError(f"there is no snapshot {snapshot!r}; snapshot() gives their numbers, from 1")
-    return number
+def awaited(readings: Readings) -> Readings:
+    """Return readings without a negative time on the wire, which those have that were waiting to be read."""
+    if readings.times.wire_ms >= 0.0:
+        return readings
+    return replace(readings, times=replace(readings.times, wire_ms=0.0))
 
 
 def _quoted(log: str) -> str:

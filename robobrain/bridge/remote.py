@@ -8,29 +8,35 @@ import os
 import socket
 import time
 import weakref
+from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Self, TypeVar
 
 import grpc
 from numpy.typing import ArrayLike
 
 from robobrain.bridge.codec import check_version, decode_description, decode_fault, decode_readings
-from robobrain.bridge.link import ProgressListener, exact_seed
+from robobrain.bridge.instants import KeepsInstants, exact_seed
+from robobrain.bridge.link import STEPS_AHEAD, ProgressListener, awaited
 from robobrain.bridge.messages import (
     BEING_BUILT,
     PROTOCOL_VERSION,
     SESSION_KEY,
+    Description,
     Readings,
     Spikes,
     exact_inputs,
 )
 from robobrain.bridge.remote_stream import (
     ExchangeStream,
+    SessionGone,
     authorization,
+    failure_of,
     is_transient,
     open_channel,
+    pauses_s,
     reason,
 )
 from robobrain.bridge.rendezvous import find_address
@@ -38,25 +44,23 @@ from robobrain.bridge.security import ClientCredentials
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.bridge.v1 import service_pb2 as spb
 from robobrain.bridge.v1.service_pb2_grpc import BrainStub
-from robobrain.errors import BrainFault, ConfigurationError, ProtocolError
+from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, SnapshotFault
 
 _LOGGER = logging.getLogger(__name__)
-_FIRST_DELAY_S, _LONGEST_DELAY_S = 0.05, 2.0
 _CALL_TIMEOUT_S = 10.0
-_REFUSALS: dict[Any, type[ConfigurationError | BrainFault]] = {
-    grpc.StatusCode.INVALID_ARGUMENT: ConfigurationError,
-    grpc.StatusCode.FAILED_PRECONDITION: ProtocolError,
-}
+_HARMLESS = (pb.FAULT_CODE_CONFIGURATION, pb.FAULT_CODE_PROTOCOL, pb.FAULT_CODE_SNAPSHOT)
+"""Faults after which the episode goes on."""
 
 Answer = TypeVar("Answer")
 
 
-class RemoteBrain:
+class RemoteBrain(KeepsInstants):
     """A brain leased from a server.
 
     When the connection breaks it comes back by itself and goes on with the session where the server still has
     it; no step is run twice. Otherwise a :class:`BrainFault` says so, and the next reset opens another
-    session. It is not to be used from several threads at once. After an interrupted call (Ctrl-C) a reset is
+    session. Devices and kept instants belong to the session; another session gets the same devices, instants
+    are lost. It is not to be used from several threads at once. After an interrupted call (Ctrl-C) a reset is
     needed.
 
     Attributes:
@@ -107,8 +111,12 @@ class RemoteBrain:
         self._stream: ExchangeStream | None = None
         self._session: str | None = None
         self._id, self._seq, self._has_episode, self._is_closed = 0, 0, False, False
+        self._under_way: deque[tuple[pb.Request, float]] = deque()
+        self._answered_s = 0.0
+        self._devices = ""
         try:
-            self.description = decode_description(self._open())
+            self._take(decode_description(self._open()))
+            self._bare = self.description
         except BaseException:
             self.close()
             raise
@@ -126,20 +134,7 @@ class RemoteBrain:
             ConfigurationError: The seed is no such number.
             BrainFault: No session can be had, or the brain was lost.
         """
-        started = time.perf_counter()
-        number = exact_seed(seed)
-        self._check_open()
-        if self._session is None:
-            self._reopen()
-        request = self._request(reset=pb.Reset(seed=number))
-        self._seq, self._has_episode = 0, False
-        try:
-            reply = self._exchange(request)
-        except SessionGone:
-            self._reopen()
-            reply = self._exchange(self._request(reset=pb.Reset(seed=number)))
-        self._has_episode = True
-        return self._readings(reply, 0, started)
+        return self._begin(pb.Request(reset=pb.Reset(seed=exact_seed(seed))))
 
     def step(self, inputs: ArrayLike) -> Readings:
         """Apply ``inputs`` for one exchange period and return the readings at its end.
@@ -151,14 +146,72 @@ class RemoteBrain:
             ConfigurationError: The inputs can't be used, or no episode has begun; nothing was sent.
             BrainFault: The brain, its episode, or the way to it was lost; ``reset`` begins another episode.
         """
+        self.begin_step(inputs)
+        return self.finish_step()
+
+    def begin_step(self, inputs: ArrayLike) -> None:
+        """Apply ``inputs`` and let the brain compute while the caller does something else.
+
+        A second step can be begun before the first is finished; the brain goes from one to the other.
+
+        Raises:
+            ConfigurationError: As in `step`, or two steps are under way; nothing was sent.
+        """
         started = time.perf_counter()
-        self._check_episode("step(inputs)")
-        packed = exact_inputs(inputs, self.description.input_size).tobytes()
-        seq = self._seq + 1
-        message = pb.Step(seq=seq, t_ms=self._seq * self.description.exchange_ms, inputs=packed)
-        reply = self._exchange(self._request(step=message))
-        self._seq = seq
-        return self._readings(reply, seq, started)
+        self._check_running("step(inputs)", STEPS_AHEAD)
+        packed = exact_inputs(inputs, self._input_size).tobytes()
+        done = self._seq + len(self._under_way)
+        step = pb.Step(seq=done + 1, t_ms=done * self.description.exchange_ms, inputs=packed)
+        request = self._numbered(pb.Request(step=step))
+        self._open_stream().send(request)
+        self._under_way.append((request, started))
+
+    def finish_step(self) -> Readings:
+        """Wait for the end of the first step that was begun and not finished, and return its readings.
+
+        ``times.wire_ms`` counts from its beginning, or the end of the one before; so it has whatever the
+        caller did for longer than the brain computed.
+
+        Raises:
+            ConfigurationError: No step is under way, or its inputs can't be used.
+            BrainFault: The brain, its episode, or the way to it was lost; ``reset`` begins another episode.
+        """
+        if not self._under_way:
+            raise ConfigurationError("no step is under way: call begin_step(inputs) first")
+        request, began = self._under_way[0]
+        try:
+            reply = self._exchange(request)
+        finally:
+            self._under_way.popleft()
+        self._seq += 1
+        readings = self._readings(reply, self._seq, max(began, self._answered_s))
+        self._answered_s = time.perf_counter()
+        return awaited(readings)
+
+    def configure(self, devices: str) -> Description:
+        """Replace the devices that the next episodes have beside the brain's wiring; a reset must follow.
+
+        Kept instants have the devices of before, so they are forgotten. The next session on that brain does
+        not have these devices.
+
+        Args:
+            devices: JSON, as `robobrain.brain.devices.to_text` makes it; empty for none.
+
+        Returns:
+            The description from now on, with the ports and histories of the devices.
+
+        Raises:
+            ConfigurationError: The devices can't be used, or are more than the server takes; those of before
+                stay.
+            BrainFault: No session can be had, or the brain was lost.
+        """
+        self._check_open()
+        self._has_episode = False
+        self._under_way.clear()
+        reply = self._exchange_anew(pb.Request(configure=pb.Configure(devices=devices)))
+        self._take(self._described(reply))
+        self._devices = devices
+        return self.description
 
     def collect(self) -> Spikes | None:
         """Return the spikes that no step has handed out yet; no time passes in the brain.
@@ -177,8 +230,8 @@ class RemoteBrain:
             BrainFault: The brain, its episode, or the way to it was lost.
         """
         started = time.perf_counter()
-        self._check_episode("collect()")
-        reply = self._exchange(self._request(collect=pb.Collect()))
+        self._check_running("collect()")
+        reply = self._exchange(self._numbered(pb.Request(collect=pb.Collect())))
         return self._readings(reply, self._seq, started)
 
     def close(self) -> None:
@@ -224,21 +277,68 @@ class RemoteBrain:
         return session.description
 
     def _reopen(self) -> None:
+        """Open another session, with the devices of the one before."""
         self._detach()
         found = decode_description(self._open())
         if (found.identity, found.inputs, found.outputs) != (
-            self.description.identity,
-            self.description.inputs,
-            self.description.outputs,
+            self._bare.identity,
+            self._bare.inputs,
+            self._bare.outputs,
         ):
             self.close()
             raise BrainFault(f"the server at {self.address} serves another brain now; connect again")
+        if self._devices:
+            configure = pb.Configure(devices=self._devices)
+            self._take(self._described(self._exchange(self._numbered(pb.Request(configure=configure)))))
 
-    def _request(
-        self, *, reset: pb.Reset | None = None, step: pb.Step | None = None, collect: pb.Collect | None = None
-    ) -> pb.Request:
+    def _take(self, description: Description) -> None:
+        self.description = description
+        self._input_size, self._output_size = description.input_size, description.output_size
+
+    def _described(self, reply: pb.Reply) -> Description:
+        if not reply.HasField("description"):
+            raise ProtocolError("the answer to Configure is no Description")
+        return decode_description(reply.description)
+
+    def _begin(self, request: pb.Request) -> Readings:
+        """Have the brain begin or restore an episode; where it can't restore, the one that runs goes on."""
+        started = time.perf_counter()
+        self._check_open()
+        before = self._seq, self._has_episode
+        self._seq, self._has_episode = 0, False
+        self._under_way.clear()
+        is_restore = request.HasField("restore")
+        try:
+            reply = self._exchange(self._numbered(request)) if is_restore else self._exchange_anew(request)
+        except (ConfigurationError, SnapshotFault):
+            if is_restore:
+                self._seq, self._has_episode = before
+            raise
+        self._has_episode = True
+        self._seq = int(reply.readings.seq) if is_restore else 0
+        return self._readings(reply, self._seq, started)
+
+    def _ask_about_instants(self, request: pb.Request) -> pb.Snapshots:
+        self._check_idle("this")
+        reply = self._exchange(self._numbered(request))
+        if not reply.HasField("snapshots"):
+            raise ProtocolError("the answer about snapshots is another message")
+        return reply.snapshots
+
+    def _numbered(self, request: pb.Request) -> pb.Request:
         self._id += 1
-        return pb.Request(id=self._id, reset=reset, step=step, collect=collect)
+        request.id = self._id
+        return request
+
+    def _exchange_anew(self, request: pb.Request) -> pb.Reply:
+        """Send ``request``, in another session where the present one is lost."""
+        if self._session is None:
+            self._reopen()
+        try:
+            return self._exchange(self._numbered(request))
+        except SessionGone:
+            self._reopen()
+            return self._exchange(self._numbered(request))
 
     def _exchange(self, request: pb.Request) -> pb.Reply:
         """Send ``request`` until it is answered; raises what a fault stands for."""
@@ -270,14 +370,19 @@ class RemoteBrain:
             raise
 
     def _attempt(self, request: pb.Request) -> pb.Reply:
+        return self._open_stream().exchange(request, self._on_progress)
+
+    def _open_stream(self) -> ExchangeStream:
         if self._stream is None:
             self._stream = ExchangeStream(self._stub.Exchange, self._metadata, self._silence_s)
-        return self._stream.exchange(request, self._on_progress)
+            for request, _ in self._under_way:  # on a new connection they are asked again
+                self._stream.send(request)
+        return self._stream
 
     def _retried(self, attempt: Callable[[], Answer], patience_s: float, what: str) -> Answer:
         """Call ``attempt`` until it works, waiting longer each time; fails when patience ends."""
-        began, delay_s = time.monotonic(), _FIRST_DELAY_S
-        while True:
+        began = time.monotonic()
+        for pause_s in pauses_s():
             try:
                 return attempt()
             except grpc.RpcError as error:
@@ -285,8 +390,8 @@ class RemoteBrain:
                 limit_s = self._start_timeout_s if BEING_BUILT in reason(error) else patience_s
                 if not is_transient(error) or time.monotonic() - began > limit_s:
                     raise self._lost(error, what) from None
-                time.sleep(delay_s * _own_pace())
-                delay_s = min(2 * delay_s, _LONGEST_DELAY_S)
+            time.sleep(pause_s)
+        raise AssertionError("pauses do not end")
 
     def _detach(self) -> None:
         if self._stream is not None:
@@ -297,14 +402,13 @@ class RemoteBrain:
         """Return the exception for a call that will not be tried again."""
         self._detach()
         self._has_episode = False
-        code = error.code()
-        if code == grpc.StatusCode.NOT_FOUND:
+        failure = failure_of(error, what)
+        if isinstance(failure, SessionGone):
             self._session = None
-            return SessionGone(f"{what}: {reason(error)}; reset(seed) begins a new episode")
-        return _REFUSALS.get(code, BrainFault)(f"{what}: {reason(error)}")
+        return failure
 
     def _fault_of(self, reply: pb.Reply) -> BrainFault | ConfigurationError:
-        if reply.fault.code not in (pb.FAULT_CODE_CONFIGURATION, pb.FAULT_CODE_PROTOCOL):
+        if reply.fault.code not in _HARMLESS:
             self._has_episode = False
         return decode_fault(reply.fault)
 
@@ -313,22 +417,19 @@ class RemoteBrain:
             self._has_episode = False
             raise ProtocolError(f"the answer to step {seq} is another message")
         total_ms = 1e3 * (time.perf_counter() - started)
-        return decode_readings(reply.readings, self.description.output_size, total_ms)
+        return decode_readings(reply.readings, self._output_size, total_ms)
 
     def _check_open(self) -> None:
         if self._is_closed:
             raise BrainFault("the brain was closed; make a new one")
 
-    def _check_episode(self, call: str) -> None:
+    def _check_running(self, call: str, steps: int = 1) -> None:
         self._check_open()
         if not self._has_episode:
             raise ConfigurationError(f"no episode has begun: call reset(seed) before {call}")
+        self._check_idle(call, steps)
 
-
-class SessionGone(BrainFault):
-    """The server does not have the session any more."""
-
-
-def _own_pace() -> float:
-    """Return a factor of 0.5 to 1.5 that differs between processes, so that clients do not return as one."""
-    return 0.5 + os.getpid() % 100 / 99
+    def _check_idle(self, call: str, steps: int = 1) -> None:
+        self._check_open()
+        if len(self._under_way) >= steps:
+            raise ConfigurationError(f"a step is under way: call finish_step() before {call}")

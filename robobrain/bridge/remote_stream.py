@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from robobrain.bridge.link import ProgressListener
 from robobrain.bridge.pipe import MAX_FRAME_BYTES
 from robobrain.bridge.security import Address, ClientCredentials
 from robobrain.bridge.v1 import brain_pb2 as pb
-from robobrain.errors import BrainFault, ConfigurationError
+from robobrain.errors import BrainFault, ConfigurationError, ProtocolError
 
 _TRANSIENT = (
     grpc.StatusCode.UNAVAILABLE,
@@ -25,6 +26,15 @@ _TRANSIENT = (
 )
 _HOPELESS = ("CERTIFICATE_VERIFY_FAILED", "Peer name", "WRONG_VERSION_NUMBER")
 """In the reasons of failures that another try does not mend."""
+_REFUSALS: dict[Any, type[ConfigurationError | BrainFault]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: ConfigurationError,
+    grpc.StatusCode.FAILED_PRECONDITION: ProtocolError,
+}
+_FIRST_PAUSE_S, _LONGEST_PAUSE_S = 0.05, 2.0
+
+
+class SessionGone(BrainFault):
+    """The server does not have the session any more."""
 
 
 def open_channel(address: Address, credentials: ClientCredentials | None) -> grpc.Channel:
@@ -76,8 +86,24 @@ def reason(error: grpc.RpcError) -> str:
     return details or code.name
 
 
+def failure_of(error: grpc.RpcError, what: str) -> ConfigurationError | BrainFault:
+    """Return the exception for a call that will not be tried again; ``what`` says what that means."""
+    code = error.code()
+    if code == grpc.StatusCode.NOT_FOUND:
+        return SessionGone(f"{what}: {reason(error)}; reset(seed) begins a new episode")
+    return _REFUSALS.get(code, BrainFault)(f"{what}: {reason(error)}")
+
+
+def pauses_s() -> Iterator[float]:
+    """Yield growing pauses for ever; they differ between processes, so that clients do not return as one."""
+    pace, pause_s = 0.5 + os.getpid() % 100 / 99, _FIRST_PAUSE_S
+    while True:
+        yield pace * pause_s
+        pause_s = min(2 * pause_s, _LONGEST_PAUSE_S)
+
+
 class ExchangeStream:
-    """One Exchange call, in lock-step; used by one thread."""
+    """One Exchange call; used by one thread."""
 
     def __init__(
         self, call: Callable[..., Any], metadata: tuple[tuple[str, str], ...], silence_s: float
@@ -90,21 +116,28 @@ class ExchangeStream:
             silence_s: Longest wait for a message of the server while a reply is due.
         """
         self._requests: SimpleQueue[pb.Request | None] = SimpleQueue()
+        self._sent_id = 0
         self._replies = call(self._outgoing(), metadata=metadata)
         self._silence_s = silence_s
         self._due_s: float | None = None
         self._closed = threading.Event()
         threading.Thread(target=self._listen_for_silence, name="brain-silence", daemon=True).start()
 
+    def send(self, request: pb.Request) -> None:
+        """Send ``request``; `exchange` waits for its reply."""
+        self._sent_id = request.id
+        self._requests.put(request)
+
     def exchange(self, request: pb.Request, on_progress: ProgressListener | None) -> pb.Reply:
-        """Send ``request`` and return its reply.
+        """Send ``request``, unless that was done already, and return its reply.
 
         Raises:
             grpc.RpcError: The call ended.
             BrainFault: It ended without a status.
         """
         self._due_s = time.monotonic() + self._silence_s
-        self._requests.put(request)
+        if request.id > self._sent_id:
+            self.send(request)
         try:
             for reply in self._replies:
                 if reply.HasField("progress"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -14,6 +16,7 @@ from rich.table import Table
 from robobrain.cli.console import build_progress, console
 
 if TYPE_CHECKING:
+    from robobrain.tasks.joystick.benchmark import LoopRuns
     from robobrain.tasks.joystick.link_benchmark import LinkCost
 
 app = typer.Typer(no_args_is_help=True, help="Measure speed.")
@@ -28,6 +31,10 @@ def loop(
     seconds: Annotated[float, typer.Option(min=0.5, help="Model time to measure.")] = 10.0,
     seed: Annotated[int, typer.Option(min=0, help="Root of all random draws.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, help="Measurements; the median is the result.")] = 3,
+    exchange: Annotated[
+        list[str] | None, typer.Option(help="lockstep, overlapped (default: both, in turns).")
+    ] = None,
+    grpc: Annotated[bool, typer.Option("--grpc", help="Also through a server on this machine.")] = False,
     connect: Annotated[
         str | None, typer.Option(help="Use the brain of a server, HOST:PORT or @FILE.")
     ] = None,
@@ -35,27 +42,55 @@ def loop(
 ) -> None:
     """Measure the closed loop of brain, exchange and body: wall time over model time, and its shares."""
     from robobrain.tasks.joystick.benchmark import measure_loop  # noqa: PLC0415
+    from robobrain.tasks.joystick.link_benchmark import served  # noqa: PLC0415
+    from robobrain.tasks.joystick.loop import EXCHANGES, checked_exchange  # noqa: PLC0415
     from robobrain.tasks.joystick.source import BrainSource  # noqa: PLC0415
 
+    exchanges = [checked_exchange(one) for one in exchange or EXCHANGES]
     source = BrainSource(brain=brain, threads=threads, connect=connect, credentials=credentials)
-    with build_progress(source.name) as progress:
-        runs = measure_loop(source, seconds=seconds, seed=seed, repeats=repeats, on_build=progress)
-    table = Table(
-        title=f"closed loop, brain {source.name}, {runs.threads} thread(s), {seconds:g} s, {repeats} runs"
-    )
-    for heading in ("", "real-time factor", "brain", "body", "exchange", "task", "rest"):
+    measured = {}
+
+    def measure(link: str, source: BrainSource) -> None:
+        with build_progress(source.name) as progress:
+            measured[link] = measure_loop(
+                source,
+                seconds=seconds,
+                seed=seed,
+                repeats=repeats,
+                exchanges=exchanges,
+                on_build=progress,
+            )
+
+    measure("pipe" if connect is None else "gRPC", source)
+    if grpc and connect is None:
+        options = [] if threads is None else ["--threads", str(threads)]
+        with served(source.name, *options) as address:
+            measure("gRPC", BrainSource(connect=address))
+    _show_loops(f"closed loop, brain {source.name}, {seconds:g} s, medians of {repeats}", measured)
+
+
+def _show_loops(title: str, measured: Mapping[str, Sequence[LoopRuns]]) -> None:
+    table = Table(title=title, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    parts = ("brain", "body", "exchange", "overlap")
+    for heading in ("link", "mode", "real x", "brain", "body", "wait", "overlap", "efficiency", "NEST"):
         table.add_column(heading, justify="right")
-    for number, summary in enumerate(runs.summaries, start=1):
-        shares = summary.shares
-        table.add_row(
-            f"run {number}",
-            f"{summary.real_time_factor:.3f}",
-            *(f"{shares[name]:.1%}" for name in ("brain", "body", "exchange", "task", "rest")),
-        )
+    for link, ways in measured.items():
+        for loop in ways:
+            shares = [run.summary.shares for run in loop.runs]
+            table.add_row(
+                link,
+                loop.exchange,
+                f"{loop.real_time_factor:.3f}",
+                *(f"{median(share[part] for share in shares):.1%}" for part in parts),
+                f"{loop.efficiency:.3f}",
+                f"{loop.nest_efficiency:.3f}",
+            )
     console.print(table)
     console.print(
-        f"median {runs.median:.3f} times real time (wall over model time; below 1 is faster), "
-        f"efficiency {runs.efficiency:.3f} (larger of brain and body over the whole)"
+        "real x: wall time over model time, below 1 is faster. wait: for the exchange, beyond NEST's Run. "
+        "overlap: part of the Run that the loop did not wait for. efficiency: larger of the time that the "
+        "kernel computes (encode, NEST's Run, decode) and that of the body, over the wall time. NEST: the "
+        "same with nothing but the Run as the brain."
     )
 
 

@@ -25,7 +25,7 @@ from robobrain.cli.options import (
     alterations,
     chosen_devices,
 )
-from robobrain.tasks.joystick.loop import Frame
+from robobrain.tasks.joystick.loop import Frame, checked_exchange
 from robobrain.tasks.joystick.replay import Journal
 from robobrain.tasks.joystick.runner import RunPlan, RunResult, run_plan
 from robobrain.tasks.joystick.session import SessionSummary
@@ -68,6 +68,12 @@ def run(
     credentials: Annotated[
         Path | None, typer.Option(help="With --connect: folder of the client's credentials.")
     ] = None,
+    exchange: Annotated[
+        str,
+        typer.Option(
+            help="lockstep, or overlapped: brain and body compute at once, with one period of delay."
+        ),
+    ] = "lockstep",
     lesion: Lesion = None,
     silence: Silence = None,
     disconnect: Disconnect = None,
@@ -119,6 +125,7 @@ def run(
         command=command,
         spares=spares,
         on_fault=on_fault or ("failover" if spares else "suspend"),
+        exchange=checked_exchange(exchange),
     )
     _run(plan)
 

@@ -7,13 +7,14 @@ import contextlib
 import logging
 import signal
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
 
 from robobrain.bridge.pipe import MAX_FRAME_BYTES
 from robobrain.bridge.security import Address, ServerCredentials, check_exposure
+from robobrain.bridge.server.devices import DeviceLimits
 from robobrain.bridge.server.guard import RateLimit, TokenGuard
 from robobrain.bridge.server.pool import Pool
 from robobrain.bridge.server.service import BrainService
@@ -39,12 +40,14 @@ class Limits:
         metadata_bytes: Size of the metadata of one call.
         calls_per_s: Calls of one host a second in the long run; the messages of a stream do not count.
         calls_burst: Calls of one host at once, beside four for each brain.
+        devices: What a session may declare beside the brain's wiring.
     """
 
     message_bytes: int = 2**20
     metadata_bytes: int = 2**13
     calls_per_s: float = 100.0
     calls_burst: int = 200
+    devices: DeviceLimits = field(default_factory=DeviceLimits)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -102,8 +105,13 @@ async def running(config: ServerConfig) -> AsyncIterator[tuple[Address, asyncio.
     """
     pool = Pool(config.command, config.pool, stall_s=config.stall_s, min_brains=config.min_brains)
     report = telemetry()
-    sessions = Sessions(pool, lease_s=config.lease_s, on_end=lambda one: _ended(one, report.session_ended))
     limits = config.limits
+    sessions = Sessions(
+        pool,
+        lease_s=config.lease_s,
+        devices=limits.devices,
+        on_end=lambda one: _ended(one, report.session_ended),
+    )
     service = BrainService(
         pool, sessions, RateLimit(limits.calls_per_s, limits.calls_burst + 4 * config.pool), report
     )

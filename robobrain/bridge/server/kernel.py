@@ -29,6 +29,7 @@ class Kernel:
         description: What the brain is, as the kernel sent it.
         lost: Set once the process is gone or was ended; ``reason`` says why.
         reason: Why it was lost.
+        devices: What it has beside its wiring, as JSON.
     """
 
     description: pb.Description
@@ -43,7 +44,7 @@ class Kernel:
         self._ending: asyncio.Task[str] | None = None
         self._watching: asyncio.Task[None] | None = None
         self.lost = asyncio.Event()
-        self.reason = ""
+        self.reason = self.devices = ""
 
     @classmethod
     async def start(
@@ -76,7 +77,6 @@ class Kernel:
             await kernel.end("could not be started")
             raise
         kernel.description = reply.description
-        kernel.description.snapshot_limit = 0  # a session keeps no instants of its brain
         return kernel
 
     @property
@@ -103,7 +103,8 @@ class Kernel:
                 raise BrainFault(f"the brain's process {self.reason}")
             self._id += 1
             request.id = self._id
-            if request.HasField("reset"):
+            before = self._reset_id
+            if request.HasField("reset") or request.HasField("restore"):
                 self._reset_id = self._id
             try:
                 reply = await self._answer(request, on_progress)
@@ -111,8 +112,29 @@ class Kernel:
                 raise BrainFault(f"the brain's process {await self._why_lost(error)}") from None
             finally:
                 request.id = asked_as
+            self._take_note(request, reply, before)
         reply.id = asked_as
         return reply
+
+    async def return_to_start(self) -> None:
+        """Take back what a session has made of the brain: episode, instants, devices.
+
+        Raises:
+            BrainFault: The process was lost.
+        """
+        kept = await self.exchange(pb.Request(list_snapshots=pb.ListSnapshots()))
+        for one in kept.snapshots.held:
+            await self.exchange(pb.Request(drop=pb.Drop(snapshot=one.id)))
+        if self.devices:
+            await self.exchange(pb.Request(configure=pb.Configure()))
+        await self.exchange(pb.Request(reset=pb.Reset(seed=0)))
+
+    def _take_note(self, request: pb.Request, reply: pb.Reply, before: int | None) -> None:
+        """Keep track of the episode and of the devices."""
+        if request.HasField("restore") and not reply.HasField("readings"):
+            self._reset_id = before  # that episode goes on
+        if request.HasField("configure") and reply.HasField("description"):
+            self.devices = request.configure.devices
 
     async def _answer(self, request: pb.Request, on_progress: ProgressListener | None) -> pb.Reply:
         self._awaited = True

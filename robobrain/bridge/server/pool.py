@@ -125,7 +125,7 @@ class Pool:
         if seat.kernel is None:
             return  # the next one begins at its start
         try:
-            await seat.kernel.exchange(pb.Request(reset=pb.Reset(seed=0)))
+            await seat.kernel.return_to_start()
         except BrainFault as fault:
             _LOGGER.warning("seat %d: %s on the way to its start", seat.number, fault)
 

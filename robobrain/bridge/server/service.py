@@ -12,6 +12,7 @@ from typing import Any, NoReturn
 import grpc
 
 from robobrain.bridge.codec import check_version, encode_fault
+from robobrain.bridge.link import STEPS_AHEAD
 from robobrain.bridge.messages import BEING_BUILT, PROTOCOL_VERSION, SESSION_KEY
 from robobrain.bridge.server.guard import RateLimit, host_of
 from robobrain.bridge.server.pool import Pool, Seat
@@ -22,6 +23,9 @@ from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.bridge.v1 import service_pb2 as spb
 from robobrain.bridge.v1.service_pb2_grpc import BrainServicer
 from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, RobobrainError
+
+_Asked = tuple[pb.Request, asyncio.Future[pb.Reply]]
+"""A request and its answer."""
 
 HEARTBEAT_S = 1.0
 """How often Progress tells a waiting client that the server lives."""
@@ -76,33 +80,47 @@ class BrainService(BrainServicer):
         self._sessions.end(await self._session(context), "its client gave the brain back")
         return spb.ReleaseReply()
 
+    async def Configure(self, request: pb.Configure, context: Any) -> pb.Description:  # noqa: N802
+        """Change the devices of the next episodes."""
+        session = await self._session(context)
+        reply = await self._single(session, pb.Request(id=session.last_id + 1, configure=request), context)
+        return reply.description
+
     async def Reset(self, request: pb.Reset, context: Any) -> pb.Readings:  # noqa: N802
         """Begin an episode."""
         session = await self._session(context)
-        return await self._single(session, pb.Request(id=session.last_id + 1, reset=request), context)
+        reply = await self._single(session, pb.Request(id=session.last_id + 1, reset=request), context)
+        return reply.readings
 
     async def Step(self, request: pb.Step, context: Any) -> pb.Readings:  # noqa: N802
         """Run one exchange; a repeated number is answered again, not run again."""
         session = await self._session(context)
-        return await self._single(session, pb.Request(id=session.last_id + 1, step=request), context)
+        reply = await self._single(session, pb.Request(id=session.last_id + 1, step=request), context)
+        return reply.readings
 
     async def Exchange(self, requests: AsyncIterator[pb.Request], context: Any) -> None:  # noqa: N802
-        """Serve a session in lock-step."""
+        """Serve a session: one reply for each request, in order; the next request may come meanwhile."""
         session = await self._session(context)
         stream = session.attach()
         writing = asyncio.Lock()
+        asked: asyncio.Queue[_Asked | None] = asyncio.Queue()
+        room = asyncio.Semaphore(STEPS_AHEAD)
         alive = asyncio.create_task(_tell_progress(session, context, writing))
+        reading = asyncio.create_task(_read(session, context, asked, room))
         try:
-            while (request := await context.read()) is not grpc.aio.EOF:
-                reply = await self._reply(session, request)
+            while (one := await asked.get()) is not None:
+                reply = await self._reply(one)
                 async with writing:
                     await context.write(reply)
+                room.release()
+            await reading
         except asyncio.CancelledError:
             if stream.displaced:
                 await context.abort(grpc.StatusCode.CANCELLED, stream.displaced)
             raise
         finally:
             alive.cancel()
+            reading.cancel()
             session.detach(stream)
 
     async def Status(self, request: spb.StatusRequest, context: Any) -> spb.ServerStatus:  # noqa: N802
@@ -130,9 +148,10 @@ class BrainService(BrainServicer):
         self.ending.set()
         return spb.ShutdownReply()
 
-    async def _reply(self, session: Session, request: pb.Request) -> pb.Reply:
+    async def _reply(self, asked: _Asked) -> pb.Reply:
+        """Wait for an answer, which is worked out also if nobody waits any more."""
+        request, answer = asked
         try:
-            answer = session.ask(request)
             reply = await asyncio.shield(answer)
         except ProtocolError as error:
             reply = pb.Reply(id=request.id, fault=encode_fault(error))
@@ -143,12 +162,12 @@ class BrainService(BrainServicer):
         self._telemetry.exchange(reply)
         return reply
 
-    async def _single(self, session: Session, request: pb.Request, context: Any) -> pb.Readings:
-        reply = await self._reply(session, request)
+    async def _single(self, session: Session, request: pb.Request, context: Any) -> pb.Reply:
+        reply = await self._reply(_ask(session, request))
         if reply.HasField("fault"):
             status = _FAULT_STATUS.get(reply.fault.code, grpc.StatusCode.ABORTED)
             await context.abort(status, reply.fault.message)
-        return reply.readings
+        return reply
 
     async def _session(self, context: Any) -> Session:
         await self._admit(context)
@@ -172,6 +191,28 @@ class BrainService(BrainServicer):
                 grpc.StatusCode.RESOURCE_EXHAUSTED,
                 f"more than {self._calls.per_s:g} calls a second; use one Exchange stream for the steps",
             )
+
+
+def _ask(session: Session, request: pb.Request) -> _Asked:
+    """Have a request answered; the answer of one that comes out of order is the error."""
+    try:
+        return request, session.ask(request)
+    except ProtocolError as error:
+        refused: asyncio.Future[pb.Reply] = asyncio.get_running_loop().create_future()
+        refused.set_exception(error)
+        return request, refused
+
+
+async def _read(
+    session: Session, context: Any, asked: asyncio.Queue[_Asked | None], room: asyncio.Semaphore
+) -> None:
+    """Ask what a stream asks, as far as there is room; None marks its end."""
+    try:
+        while (request := await context.read()) is not grpc.aio.EOF:
+            await room.acquire()
+            asked.put_nowait(_ask(session, request))
+    finally:
+        asked.put_nowait(None)
 
 
 async def _tell_progress(session: Session, context: Any, writing: asyncio.Lock) -> None:

@@ -6,18 +6,23 @@ import asyncio
 import logging
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 
 from robobrain.bridge.codec import encode_fault
+from robobrain.bridge.link import STEPS_AHEAD
+from robobrain.bridge.server.devices import DeviceLimits
+from robobrain.bridge.server.instants import Instants
 from robobrain.bridge.server.kernel import Kernel
 from robobrain.bridge.server.meter import Meter
 from robobrain.bridge.server.pool import Pool, Seat
 from robobrain.bridge.v1 import brain_pb2 as pb
-from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, RobobrainError
+from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, RobobrainError, SnapshotFault
 
 _LOGGER = logging.getLogger(__name__)
 _ID_BYTES = 16
+_FREE_KINDS = frozenset({"describe", "drop", "list_snapshots", "restore"})
+_EPISODE_KINDS = frozenset({"step", "collect", "snapshot"})
 NAME_LENGTH = 128
 """Longest name that a client may give itself."""
 
@@ -61,14 +66,16 @@ class Session:
         stream: Its stream, None while it is not connected.
     """
 
-    def __init__(self, client: str, pool: Pool, seat: Seat) -> None:
+    def __init__(self, client: str, pool: Pool, seat: Seat, limits: DeviceLimits) -> None:
         self.id = secrets.token_urlsafe(_ID_BYTES)
         self.client, self.seat, self.since = client, seat, time.time()
         self.meter = Meter()
         self.stream: Stream | None = None
-        self._pool = pool
+        self._pool, self._limits = pool, limits
+        self._devices, self._instants = "", Instants()
         self.last_id = 0
         self._answer: asyncio.Task[pb.Reply] | None = None
+        self._answers: dict[int, asyncio.Task[pb.Reply]] = {}
         self._episode = False
         self._waits_for_brain = False
         self._touched = time.monotonic()
@@ -102,7 +109,7 @@ class Session:
         self._touched = time.monotonic()
 
     def ask(self, request: pb.Request) -> asyncio.Task[pb.Reply]:
-        """Have ``request`` answered once; repeated, it gets the same answer.
+        """Have ``request`` answered once, after those before; one of the last two gets the same answer again.
 
         The answer is worked out whether somebody waits for it or not.
 
@@ -110,21 +117,22 @@ class Session:
             ProtocolError: Its id is older than the last one.
         """
         self.touch()
-        if self._answer is not None and request.id == self.last_id:
-            return self._answer
+        if request.id in self._answers:
+            return self._answers[request.id]
         if request.id <= self.last_id:
             raise ProtocolError(f"request {request.id} comes after request {self.last_id}; ids rise from 1")
         self.last_id = request.id
-        self._answer = asyncio.create_task(self._run(request, self._answer))
+        self._answers = dict([*self._answers.items()][1 - STEPS_AHEAD :])
+        self._answer = self._answers[request.id] = asyncio.create_task(self._run(request, self._answer))
         return self._answer
 
     async def _run(self, request: pb.Request, before: asyncio.Task[pb.Reply] | None) -> pb.Reply:
-        arrived = time.perf_counter()
         if before is not None and not before.done():
             await asyncio.wait((before,))
+        arrived = time.perf_counter()
         try:
             reply = await self._pass_on(request)
-        except ConfigurationError as error:
+        except (ConfigurationError, SnapshotFault) as error:
             return pb.Reply(id=request.id, fault=encode_fault(error))
         except BrainFault as fault:
             self._episode = False
@@ -138,24 +146,52 @@ class Session:
         return reply
 
     async def _pass_on(self, request: pb.Request) -> pb.Reply:
-        if request.HasField("reset"):
-            return await self._reset(request)
-        if not (request.HasField("describe") or request.HasField("step") or request.HasField("collect")):
-            raise ConfigurationError("a session serves describe, reset, step and collect")
-        if not (self._episode or request.HasField("describe")):
+        kind = request.WhichOneof("kind")
+        if kind in ("reset", "configure"):
+            return await self._twice(self._begin if kind == "reset" else self._configure, request)
+        if kind not in _FREE_KINDS | _EPISODE_KINDS:
+            raise ConfigurationError(
+                "a session serves describe, configure, reset, step, collect, and what concerns snapshots"
+            )
+        if kind in _EPISODE_KINDS and not self._episode:
             raise ConfigurationError("no episode has begun: reset first")
         if self.seat.kernel is None:
             raise BrainFault(f"the brain's process {self.seat.last_fault}")
-        return await self.seat.kernel.exchange(request)
+        if kind in ("describe", "step", "collect"):
+            return await self.seat.kernel.exchange(request)
+        reply = await self._instants.ask(self.seat.kernel, request)
+        self._episode = self._episode or reply.HasField("readings")
+        return reply
 
-    async def _reset(self, request: pb.Request) -> pb.Reply:
-        """Begin an episode on a living brain, in another seat where this one's is being replaced."""
-        self._episode = True
+    async def _twice(
+        self, attempt: Callable[[Kernel, pb.Request], Awaitable[pb.Reply]], request: pb.Request
+    ) -> pb.Reply:
+        """Ask a living brain, in another seat where this one's is being replaced; once more if it is lost."""
         try:
-            return await (await self._living_kernel()).exchange(request)
+            return await attempt(await self._living_kernel(), request)
         except BrainFault as fault:
-            _LOGGER.warning("reset once more: %s", fault)
-        return await (await self._living_kernel()).exchange(request)
+            _LOGGER.warning("%s once more: %s", request.WhichOneof("kind"), fault)
+        return await attempt(await self._living_kernel(), request)
+
+    async def _begin(self, kernel: Kernel, request: pb.Request) -> pb.Reply:
+        """Begin an episode with the session's devices, also on a brain that does not have them yet."""
+        self._episode = True
+        if kernel.devices != self._devices:
+            reply = await kernel.exchange(pb.Request(configure=pb.Configure(devices=self._devices)))
+            if reply.HasField("fault"):
+                reply.id = request.id
+                return reply
+        return await kernel.exchange(request)
+
+    async def _configure(self, kernel: Kernel, request: pb.Request) -> pb.Reply:
+        """Change the devices of the next episodes; where they are refused, those of before stay."""
+        self._limits.check(request.configure.devices)
+        self._episode = False
+        reply = await kernel.exchange(request)
+        if reply.HasField("description"):
+            self._devices = request.configure.devices
+            self._instants.clear()
+        return reply
 
     async def _living_kernel(self) -> Kernel:
         if not self.seat.is_ready:
@@ -175,8 +211,9 @@ class Session:
         """End the stream and what waits for a brain; return the answer that a brain still works on."""
         if self.stream is not None:
             self.stream.displace("the session was ended")
-        if self._answer is not None and self._waits_for_brain:
-            self._answer.cancel()
+        if self._waits_for_brain:
+            for answer in self._answers.values():
+                answer.cancel()
         return self._answer
 
     def _account(self, readings: pb.Readings, arrived: float) -> None:
@@ -187,7 +224,7 @@ class Session:
             self.meter.count(self._pool.description.exchange_ms, len(readings.spikes.sender))
 
 
-SURVIVED = (pb.FAULT_CODE_CONFIGURATION, pb.FAULT_CODE_PROTOCOL)
+SURVIVED = (pb.FAULT_CODE_CONFIGURATION, pb.FAULT_CODE_PROTOCOL, pb.FAULT_CODE_SNAPSHOT)
 """Faults that leave the episode as it was."""
 
 
@@ -195,16 +232,22 @@ class Sessions:
     """All sessions of a server."""
 
     def __init__(
-        self, pool: Pool, *, lease_s: float, on_end: Callable[[Session], None] | None = None
+        self,
+        pool: Pool,
+        *,
+        lease_s: float,
+        devices: DeviceLimits,
+        on_end: Callable[[Session], None] | None = None,
     ) -> None:
         """Lease the brains of ``pool``.
 
         Args:
             pool: The brains.
             lease_s: How long a session outlives its last stream or request.
+            devices: What a session may declare beside the brain's wiring.
             on_end: Told about each session that ended.
         """
-        self._pool, self.lease_s, self._on_end = pool, lease_s, on_end
+        self._pool, self.lease_s, self._devices, self._on_end = pool, lease_s, devices, on_end
         self._open: dict[str, Session] = {}
 
     def __len__(self) -> int:
@@ -229,7 +272,7 @@ class Sessions:
         seat = pool.free_seat()
         if seat is None:
             raise Refused(self._who_holds())
-        session = seat.holder = Session(client, self._pool, seat)
+        session = seat.holder = Session(client, self._pool, seat, self._devices)
         self._open[session.id] = session
         _LOGGER.info("session of %s begins on seat %d", client, seat.number)
         return session

@@ -50,6 +50,11 @@ class BrainStub:
                 request_serializer=robobrain_dot_v1_dot_brain__pb2.Request.SerializeToString,
                 response_deserializer=robobrain_dot_v1_dot_brain__pb2.Reply.FromString,
                 _registered_method=True)
+        self.Configure = channel.unary_unary(
+                '/robobrain.v1.Brain/Configure',
+                request_serializer=robobrain_dot_v1_dot_brain__pb2.Configure.SerializeToString,
+                response_deserializer=robobrain_dot_v1_dot_brain__pb2.Description.FromString,
+                _registered_method=True)
         self.Reset = channel.unary_unary(
                 '/robobrain.v1.Brain/Reset',
                 request_serializer=robobrain_dot_v1_dot_brain__pb2.Reset.SerializeToString,
@@ -95,17 +100,24 @@ class BrainServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Exchange(self, request_iterator, context):
-        """The exchange in lock-step: one Request, one Reply with its id. While a Reply takes long, Progress comes
-        every second. A Request that repeats the last id is answered by the same Reply, also on a new stream of the
-        same session. Describe, Reset, Step and Collect are served.
+        """The exchange: for each Request one Reply with its id, in order; two Requests may be under way. While a Reply
+        takes long, Progress comes every second. A Request that repeats one of the last two ids is answered by the
+        same Reply, also on a new stream of the same session. All kinds but Shutdown are served. Devices and snapshots belong to the session; snapshots are
+        numbered from 1 in each.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def Configure(self, request, context):
+        """Single calls, for debugging.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
     def Reset(self, request, context):
-        """Single calls, for debugging.
-        """
+        """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
@@ -154,6 +166,11 @@ def add_BrainServicer_to_server(servicer, server):
                     servicer.Exchange,
                     request_deserializer=robobrain_dot_v1_dot_brain__pb2.Request.FromString,
                     response_serializer=robobrain_dot_v1_dot_brain__pb2.Reply.SerializeToString,
+            ),
+            'Configure': grpc.unary_unary_rpc_method_handler(
+                    servicer.Configure,
+                    request_deserializer=robobrain_dot_v1_dot_brain__pb2.Configure.FromString,
+                    response_serializer=robobrain_dot_v1_dot_brain__pb2.Description.SerializeToString,
             ),
             'Reset': grpc.unary_unary_rpc_method_handler(
                     servicer.Reset,
@@ -262,6 +279,33 @@ class Brain:
             '/robobrain.v1.Brain/Exchange',
             robobrain_dot_v1_dot_brain__pb2.Request.SerializeToString,
             robobrain_dot_v1_dot_brain__pb2.Reply.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Configure(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/robobrain.v1.Brain/Configure',
+            robobrain_dot_v1_dot_brain__pb2.Configure.SerializeToString,
+            robobrain_dot_v1_dot_brain__pb2.Description.FromString,
             options,
             channel_credentials,
             insecure,

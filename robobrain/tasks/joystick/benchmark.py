@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ import numpy as np
 
 from robobrain.bridge.messages import readings_digest
 from robobrain.seeding import generator
-from robobrain.tasks.joystick.loop import Loop
+from robobrain.tasks.joystick.loop import EXCHANGES, Exchange, Loop
 from robobrain.tasks.joystick.protocol import Stimulator, load_protocol
 from robobrain.tasks.joystick.rig import FloatArray
 from robobrain.tasks.joystick.session import SessionSummary
@@ -37,21 +37,45 @@ BuildListener = Callable[[str, float], None]
 
 
 @dataclass(frozen=True, kw_only=True)
-class LoopRuns:
-    """Repeated measurements of one loop."""
+class LoopRun:
+    """One measurement of a loop: its summary, and how long the kernel computed (encode, run, decode)."""
 
-    threads: int
-    summaries: tuple[SessionSummary, ...]
-
-    @property
-    def median(self) -> float:
-        """Median real-time factor."""
-        return statistics.median(summary.real_time_factor for summary in self.summaries)
+    summary: SessionSummary
+    kernel_ms: float
 
     @property
     def efficiency(self) -> float:
-        """Median of the larger share of brain and body: 1 where the slower one is all that takes time."""
-        return statistics.median(max(one.shares["brain"], one.shares["body"]) for one in self.summaries)
+        """Larger of kernel and body over the wall time: 1 where the slower one is all that takes time."""
+        return max(self.kernel_ms, self.summary.times.body_ms) / self.summary.wall_ms
+
+    @property
+    def nest_efficiency(self) -> float:
+        """The same with nothing but NEST's own Run as the brain."""
+        return max(self.summary.times.brain_ms, self.summary.times.body_ms) / self.summary.wall_ms
+
+
+@dataclass(frozen=True, kw_only=True)
+class LoopRuns:
+    """Repeated measurements of one loop; the figures are medians."""
+
+    threads: int
+    exchange: Exchange
+    runs: tuple[LoopRun, ...]
+
+    @property
+    def real_time_factor(self) -> float:
+        """Wall time over model time."""
+        return statistics.median(run.summary.real_time_factor for run in self.runs)
+
+    @property
+    def efficiency(self) -> float:
+        """As of one run."""
+        return statistics.median(run.efficiency for run in self.runs)
+
+    @property
+    def nest_efficiency(self) -> float:
+        """As of one run."""
+        return statistics.median(run.nest_efficiency for run in self.runs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,26 +116,46 @@ def measure_loop(
     seconds: float,
     seed: int,
     repeats: int,
+    exchanges: Sequence[Exchange] = EXCHANGES,
     on_build: BuildListener | None = None,
-) -> LoopRuns:
-    """Run the default session's loop for ``seconds`` of model time, ``repeats`` times, without recording."""
+) -> tuple[LoopRuns, ...]:
+    """Run the default session's loop for ``seconds`` of model time, ``repeats`` times, without recording.
+
+    Args:
+        source: Where the brain comes from.
+        seconds: Model time of each measurement.
+        seed: Seed of the first one; the next ones follow.
+        repeats: Number of measurements of each way to exchange; the ways take turns.
+        exchanges: The ways to exchange.
+        on_build: Told how far the brain is built.
+    """
     from robobrain.body import Forelimb  # noqa: PLC0415
 
-    summaries = []
+    runs: dict[Exchange, list[LoopRun]] = {exchange: [] for exchange in exchanges}
     with source.start(on_build) as link, closing(Forelimb()) as body:
-        loop = Loop(link, body, JoystickTask(load_task()))
-        exchange_ms = link.description.exchange_ms
+        loops = {one: Loop(link, body, JoystickTask(load_task()), exchange=one) for one in exchanges}
         for repeat in range(repeats):
-            stimulator = Stimulator(load_protocol(), exchange_ms, generator(seed, "stimulation"))
-            frame = loop.reset(seed + repeat)
-            while frame.t_ms < WARM_UP_MS:
-                frame = loop.step(stimulator.next(frame))
-            summary, start = SessionSummary(begin_ms=frame.t_ms), perf_counter()
-            while summary.model_ms < seconds * 1e3:
-                frame = loop.step(stimulator.next(frame))
-                summary = summary.after(frame, (perf_counter() - start) * 1e3)
-            summaries.append(summary)
-        return LoopRuns(threads=link.description.threads, summaries=tuple(summaries))
+            for exchange, loop in loops.items():
+                runs[exchange].append(_loop_run(loop, seconds, seed + repeat))
+        threads = link.description.threads
+    return tuple(
+        LoopRuns(threads=threads, exchange=exchange, runs=tuple(done)) for exchange, done in runs.items()
+    )
+
+
+def _loop_run(loop: Loop, seconds: float, seed: int) -> LoopRun:
+    exchange_ms = loop.brain.description.exchange_ms
+    stimulator = Stimulator(load_protocol(), exchange_ms, generator(seed, "stimulation"))
+    frame = loop.reset(seed)
+    while frame.t_ms < WARM_UP_MS:
+        frame = loop.step(stimulator.next(frame))
+    summary, kernel_ms, start = SessionSummary(begin_ms=frame.t_ms), 0.0, perf_counter()
+    while summary.model_ms < seconds * 1e3:
+        frame = loop.step(stimulator.next(frame))
+        times = frame.brain_times
+        kernel_ms += times.encode_ms + times.run_ms + times.decode_ms
+        summary = summary.after(frame, (perf_counter() - start) * 1e3)
+    return LoopRun(summary=summary, kernel_ms=kernel_ms)
 
 
 def measure_exchange(

@@ -156,7 +156,7 @@ def _continue(
     with start_brain_of(journal, on_build) as brain, closing(Forelimb()) as body:
         for condition in conditions:
             brain.description.check_places(condition.silence)
-        loop = Loop(brain, body, JoystickTask(load_task(plan.task)))
+        loop = Loop(brain, body, JoystickTask(load_task(plan.task)), exchange=plan.exchange)
         follower = journal.follower(brain.description, strict=True)
         own = Stimulator(load_protocol(plan.protocol), plan.exchange_ms, generator(plan.seed, "stimulation"))
         frame = loop.reset(plan.seed)
@@ -216,7 +216,7 @@ def _record(path: Path, frames: Sequence[Frame], loop: Loop, journal: Journal, c
         for frame in frames:
             recorder.add(frame)
         recorder.flush()
-        recorder.finish(loop.brain.collect_all())
+        recorder.finish(loop.collect())
 
 
 def _exchanges(value_ms: float, exchange_ms: float) -> int:

@@ -7,7 +7,7 @@ from abc import abstractmethod
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import indent
-from typing import Any, ClassVar, Literal, TypeVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, TypeVar, get_args
 
 import numpy as np
 from gymnasium.error import ResetNeeded
@@ -19,7 +19,7 @@ from robobrain.body.choice import make_body
 from robobrain.body.rig import CAMERAS
 from robobrain.brain.alterations import Alterations
 from robobrain.errors import BodyFault, BrainFault, ConfigurationError
-from robobrain.tasks.joystick.loop import Frame, Loop
+from robobrain.tasks.joystick.loop import Exchange, Frame, Loop, checked_exchange
 from robobrain.tasks.joystick.observation import (
     Observable,
     ObservationTable,
@@ -30,9 +30,12 @@ from robobrain.tasks.joystick.reward import REWARD_TERMS
 from robobrain.tasks.joystick.rewindable import Action, Observation, RewindableEnv, chosen_snapshot, info_of
 from robobrain.tasks.joystick.rig import Movement, Rig, fractions
 from robobrain.tasks.joystick.screen import RENDER_MODES, Screen, usable_render_modes
-from robobrain.tasks.joystick.source import BrainSource
+from robobrain.tasks.joystick.source import BrainSource, read_devices
 from robobrain.tasks.joystick.specification import DEFAULT_PRESET, JoystickSpec, load_task
 from robobrain.tasks.joystick.trial import JoystickTask
+
+if TYPE_CHECKING:
+    from robobrain.brain.devices import Devices
 
 ObservationForm = Literal["vector", "dict"]
 EnvClass = TypeVar("EnvClass", bound="type[JoystickEnv]")
@@ -283,7 +286,10 @@ class JoystickBrainEnv(JoystickEnv):
     "disconnect": ["M1:BG"], "shuffle": True}``, each optional. ``connect``: ``host:port`` of a server
     (``robobrain serve``) whose brain is used instead of a local one; then ``brain`` and ``threads`` may be
     left out, and must be the server's where they are given. ``credentials``: folder of the client's
-    credentials, for a server that asks for them. The others as in ``robobrain/JoystickMuscle-v0``.
+    credentials, for a server that asks for them. ``devices``: sources and monitors beside the brain's wiring,
+    as a YAML file, its content, or ``Devices``; output monitors are observed. ``exchange``: ``"overlapped"``
+    lets brain and body compute at once, with one period of delay from brain to body. The others as in
+    ``robobrain/JoystickMuscle-v0``.
 
     ## Version history
 
@@ -300,6 +306,8 @@ class JoystickBrainEnv(JoystickEnv):
         body: str | None = None,
         connect: str | None = None,
         credentials: str | Path | None = None,
+        devices: str | Path | Mapping[str, Any] | Devices | None = None,
+        exchange: Exchange = "lockstep",
         exchange_ms: float = DEFAULT_EXCHANGE_MS,
         observation: ObservationForm = "vector",
         render_mode: str | None = None,
@@ -324,9 +332,12 @@ class JoystickBrainEnv(JoystickEnv):
             alterations=alterations,
             connect=connect,
             credentials=credentials,
+            devices=devices,
+            exchange=exchange,
             **arguments,
         )
         super().__init__(**arguments)
+        self._exchange = checked_exchange(exchange)
         self._source = BrainSource(
             brain=brain,
             threads=threads,
@@ -334,6 +345,7 @@ class JoystickBrainEnv(JoystickEnv):
             alterations=Alterations.of(alterations),
             connect=connect,
             credentials=None if credentials is None else Path(credentials),
+            devices=read_devices(devices),
         )
         if connect is not None:
             self.ending_faults = (BodyFault, BrainFault)
@@ -381,7 +393,7 @@ class JoystickBrainEnv(JoystickEnv):
     def _start_loop(self) -> Loop:
         brain = self._source.start()
         try:
-            return Loop(brain, self.body, self.task)
+            return Loop(brain, self.body, self.task, exchange=self._exchange)
         except BaseException:
             brain.close()
             raise

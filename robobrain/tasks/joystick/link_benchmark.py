@@ -62,7 +62,7 @@ def measure_link(
             return _time_exchanges(
                 stack.enter_context(local_brain(brain, interfaces=wiring, on_progress=on_build)), exchanges
             )
-        address = stack.enter_context(_server(brain, wiring))
+        address = stack.enter_context(served(brain, "--interfaces", str(wiring)))
         return _time_exchanges(stack.enter_context(RemoteBrain(address, on_progress=on_build)), exchanges)
 
 
@@ -75,23 +75,28 @@ def measure_served_exchange(address: str, *, exchanges: int, credentials: Path |
 
 
 @contextmanager
-def _server(brain: str, wiring: Path) -> Iterator[str]:
-    """Serve ``brain`` from another process and yield the address."""
-    place = wiring.with_name("place.json")
-    options = ["--brain", brain, "--interfaces", str(wiring), "--no-spikes", "--rendezvous", str(place)]
-    command = [sys.executable, "-c", "from robobrain.cli import main; main()", "serve", *options]
-    with subprocess.Popen(
-        [*command, "--listen", "127.0.0.1:0"], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            while not place.exists():
-                if process.poll() is not None:
-                    raise BrainFault(f"the server ended: {process.stderr and process.stderr.read()}")
-                sleep(0.05)
-            where = json.loads(place.read_text(encoding="utf-8"))
-            yield f"{where['host']}:{where['port']}"
-        finally:
-            process.terminate()
+def served(brain: str, *options: str) -> Iterator[str]:
+    """Serve ``brain`` without its spikes from another process, and yield the address.
+
+    Raises:
+        BrainFault: The server ended before it was ready.
+    """
+    with TemporaryDirectory() as folder:
+        place = Path(folder) / "place.json"
+        command = [sys.executable, "-c", "from robobrain.cli import main; main()", "serve", "--brain", brain]
+        command += [*options, "--no-spikes", "--rendezvous", str(place), "--listen", "127.0.0.1:0"]
+        with subprocess.Popen(
+            command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        ) as process:
+            try:
+                while not place.exists():
+                    if process.poll() is not None:
+                        raise BrainFault(f"the server ended: {process.stderr and process.stderr.read()}")
+                    sleep(0.05)
+                where = json.loads(place.read_text(encoding="utf-8"))
+                yield f"{where['host']}:{where['port']}"
+            finally:
+                process.terminate()
 
 
 def _time_exchanges(link: BrainLink, exchanges: int) -> LinkCost:

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal, get_args
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from robobrain.body import SpinalCord
-from robobrain.bridge.branching import BranchingLink
+from robobrain.bridge.branching import BranchingLink, OverlappingLink
+from robobrain.bridge.messages import PhaseTimes as BrainTimes
 from robobrain.bridge.messages import Port, Readings, Samples, Spikes
-from robobrain.errors import ConfigurationError
+from robobrain.errors import ConfigurationError, RobobrainError
 from robobrain.seeding import nest_seed
 from robobrain.tasks.joystick.rig import (
     MUSCLES,
     FloatArray,
     Movement,
-    PhaseTimes,
     Rig,
     RigState,
     fractions,
@@ -44,6 +45,10 @@ SENSES: dict[str, tuple[int, Callable[[BodyState, BodyState], ArrayLike]]] = {
 
 STIMULATION, MOTOR, REGION_RATE = "stimulation", "motor", "region_rate"
 
+Exchange = Literal["lockstep", "overlapped"]
+"""Whether brain and body take turns, or compute the same span of time at once."""
+EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Frame(Movement):
@@ -53,10 +58,11 @@ class Frame(Movement):
         seq: Number of the exchange since the reset, which is 0.
         stimulation: Stimulation of the eight muscle columns of M1 during it (0..1).
         brain_input: What the brain was told at its beginning, in the order of its description.
-        brain_output: What the brain gave back at its end.
-        motor_rate_hz: Output of the eight muscle columns.
+        brain_output: What the brain gave back at its end; in an overlapped loop, of the exchange before.
+        motor_rate_hz: Output of the eight muscle columns, which drove the body.
         region_rate_hz: Mean rate of each region; empty where the brain does not monitor it.
         spikes: Spikes since they were last handed out, None where there are none or they are not recorded.
+        brain_times: Wall-clock time of the phases of the brain's answer.
         samples: Samples of monitors with a history since they were last handed out.
     """
 
@@ -67,6 +73,7 @@ class Frame(Movement):
     motor_rate_hz: FloatArray
     region_rate_hz: FloatArray
     spikes: Spikes | None
+    brain_times: BrainTimes
     samples: tuple[Samples, ...] = ()
 
 
@@ -78,13 +85,18 @@ class _Instant:
     spinal: FloatArray
     rest: BodyState
     last: Frame
+    answer: Readings | None
 
 
 class Loop:
     """A brain that moves a body in a task, and feels it.
 
     In one exchange the body's state at its beginning goes to the brain together with the stimulation; the
-    brain runs; its motor rates drive spinal cord, muscles and trial through the same span of time.
+    brain runs; its motor rates drive spinal cord, muscles and trial through the same span of time
+    (``lockstep``). Where the exchange is ``overlapped``, the brain is told and begins, and the motor rates of
+    the exchange before drive the body through the same span: both compute at once, and the body follows one
+    period later. A frame always has the brain's answer that drove its body; that of the last exchange is
+    still on its way. Either way a seed decides everything.
 
     Args:
         brain: A started brain; it stays the caller's to close.
@@ -93,9 +105,11 @@ class Loop:
         spinal: The stage between motor rates and excitations; the default one if not given.
         feels: Whether the brain is told how the body moves. Otherwise it is told of the resting body all the
             time: the loop is open, as a control.
+        exchange: ``lockstep`` or ``overlapped``.
 
     Raises:
-        ConfigurationError: The brain has an input that the loop doesn't serve, or no ``motor`` output.
+        ConfigurationError: The brain has an input that the loop doesn't serve, no ``motor`` output, or can't
+            overlap; or there is no such exchange.
     """
 
     def __init__(
@@ -106,8 +120,15 @@ class Loop:
         *,
         spinal: SpinalCord | None = None,
         feels: bool = True,
+        exchange: Exchange = "lockstep",
     ) -> None:
         self.brain, self.body, self.task, self.feels = brain, body, task, feels
+        self.exchange = checked_exchange(exchange)
+        self._overlapping: OverlappingLink | None = None
+        if exchange == "overlapped":
+            if not isinstance(brain, OverlappingLink):
+                raise ConfigurationError(f"This brain ({type(brain).__name__}) does not overlap.")
+            self._overlapping = brain
         self.spinal = SpinalCord() if spinal is None else spinal
         description = brain.description
         self._rig = Rig(body, task, description.exchange_ms)
@@ -126,6 +147,7 @@ class Loop:
         self._motor = description.output_slice(MOTOR)
         self._region_rate = description.output_slice(REGION_RATE) if REGION_RATE in outputs else slice(0, 0)
         self._last: Frame | None = None
+        self._answer: Readings | None = None
         self._instants: dict[int, _Instant] = {}
 
     def reset(self, seed: int, *, trial: int | None = None) -> Frame:
@@ -138,13 +160,14 @@ class Loop:
         Raises:
             BrainFault: The brain is lost.
         """
-        self._last = None
+        self._last = self._answer = None
         movement = self._rig.reset(seed, trial)
         self._rest = movement.body
         self.spinal.reset()
         readings = self.brain.reset(nest_seed(seed, "brain"))
+        self._answer = readings if self._overlapping is not None else None
         told = np.zeros(self.brain.description.input_size, dtype=np.float32)
-        return self._frame(movement, readings, told, np.zeros(MUSCLES), PhaseTimes())
+        return self._frame(movement, readings, told, np.zeros(MUSCLES), 0)
 
     def step(self, stimulation: ArrayLike) -> Frame:
         """Run one exchange under a stimulation [8] of the muscle columns; values beyond 0..1 are clipped.
@@ -159,16 +182,43 @@ class Loop:
             raise ConfigurationError("Call reset(seed) before the first step of a loop.")
         began = perf_counter()
         told = self._tell(self._last.body if self.feels else self._rest, channels)
-        readings = self.brain.step(told)
+        if self._overlapping is None:
+            readings = self.brain.step(told)
+        else:
+            self._overlapping.begin_step(told)
+            readings, self._answer = self._answer or self._overlapping.finish_step(), None
         waited_ms = 1000.0 * (perf_counter() - began)
         rate_hz = readings.outputs[self._motor].astype(np.float64)
         movement = self._rig.advance(lambda: self.spinal.excite(rate_hz, self.body.muscle_strain(), TICK_MS))
+        run_ms = readings.times.run_ms
         times = replace(
             movement.times,
-            brain_ms=readings.times.run_ms,
-            exchange_ms=max(waited_ms - readings.times.run_ms, 0.0),
+            brain_ms=run_ms,
+            exchange_ms=max(waited_ms - run_ms, 0.0),
+            overlap_ms=max(run_ms - waited_ms, 0.0),
         )
-        return self._frame(movement, readings, told, channels, times)
+        return self._frame(replace(movement, times=times), readings, told, channels, self._last.seq + 1)
+
+    def collect(self) -> Readings:
+        """Return the last readings with the spikes and samples that no frame has.
+
+        An overlapped loop waits for the answer that is on its way. No time passes in the brain.
+
+        Raises:
+            BrainFault: The brain is lost.
+        """
+        self._settle()
+        rest, first = self.brain.collect_all(), self._answer
+        if first is None:
+            return rest
+        self._answer = replace(first, spikes=None, samples=())
+        spikes = first.spikes if rest.spikes is None else rest.spikes
+        if first.spikes is not None and rest.spikes is not None:
+            spikes = Spikes(
+                t_ms=np.concatenate([first.spikes.t_ms, rest.spikes.t_ms]),
+                sender=np.concatenate([first.spikes.sender, rest.spikes.sender]),
+            )
+        return replace(rest, spikes=spikes, samples=(*first.samples, *rest.samples))
 
     def snapshot(self) -> int:
         """Keep this instant of brain, body, spinal cord and task; return its number. The loop goes on.
@@ -180,9 +230,14 @@ class Loop:
         """
         if self._last is None:
             raise ConfigurationError("Call reset(seed) before the first snapshot of a loop.")
+        self._settle()
         number = self._branching().snapshot()
         self._instants[number] = _Instant(
-            rig=self._rig.get_state(), spinal=self.spinal.get_state(), rest=self._rest, last=self._last
+            rig=self._rig.get_state(),
+            spinal=self.spinal.get_state(),
+            rest=self._rest,
+            last=self._last,
+            answer=self._answer,
         )
         return number
 
@@ -201,11 +256,13 @@ class Loop:
             BrainFault: The brain is lost.
         """
         brain = self._branching()
+        with contextlib.suppress(RobobrainError):  # a lost episode has no answer, and needs none
+            self._settle()
         brain.restore(snapshot, None if seed is None else nest_seed(seed, "brain"), silence=silence)
         instant = self._instants[snapshot]
         self._rig.set_state(instant.rig, seed)
         self.spinal.set_state(instant.spinal)
-        self._rest, self._last = instant.rest, instant.last
+        self._rest, self._last, self._answer = instant.rest, instant.last, instant.answer
         return instant.last
 
     def drop(self, snapshot: int) -> None:
@@ -215,7 +272,13 @@ class Loop:
             ConfigurationError: There is no such instant.
         """
         self._instants.pop(snapshot, None)
+        self._settle()
         self._branching().drop(snapshot)
+
+    def _settle(self) -> None:
+        """Wait for the answer that is on its way, if one is, and keep it for the next step."""
+        if self._overlapping is not None and self._last is not None and self._answer is None:
+            self._answer = self._overlapping.finish_step()
 
     def _branching(self) -> BranchingLink:
         if not isinstance(self.brain, BranchingLink):
@@ -236,20 +299,33 @@ class Loop:
         readings: Readings,
         told: NDArray[np.float32],
         stimulation: FloatArray,
-        times: PhaseTimes,
+        seq: int,
     ) -> Frame:
         self._last = Frame(
-            **vars(movement) | {"times": times},
-            seq=readings.seq,
+            **vars(movement),
+            seq=seq,
             stimulation=stimulation,
             brain_input=told,
             brain_output=readings.outputs,
             motor_rate_hz=readings.outputs[self._motor].astype(np.float64),
             region_rate_hz=readings.outputs[self._region_rate].astype(np.float64),
             spikes=readings.spikes,
+            brain_times=readings.times,
             samples=readings.samples,
         )
         return self._last
+
+
+def checked_exchange(exchange: str) -> Exchange:
+    """Return ``exchange`` if it is a way to exchange.
+
+    Raises:
+        ConfigurationError: The message names the ways.
+    """
+    for known in EXCHANGES:
+        if exchange == known:
+            return known
+    raise ConfigurationError(f"exchange is {exchange!r}; use one of {', '.join(EXCHANGES)}.")
 
 
 def channel_names(ports: Sequence[Port]) -> tuple[str, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -210,12 +211,15 @@ def _muscle_observables(body: ForelimbSpec) -> tuple[Observable, ...]:
 
 
 def brain_observables(outputs: Sequence[Port]) -> tuple[Observable, ...]:
-    """Return what the brain shows of itself: motor rates and, where it monitors them, region rates."""
+    """Return what the brain shows of itself: motor rates, region rates, then all other outputs."""
     reads: dict[str, Callable[[Movement], FloatArray]] = {
         "motor": lambda m: cast(Frame, m).motor_rate_hz,
         "region_rate": lambda m: cast(Frame, m).region_rate_hz,
     }
-    ports = {port.name: port for port in outputs}
+    start, ports = 0, {port.name: port for port in outputs}
+    for port in outputs:
+        where = slice(start, start := start + port.size)
+        reads.setdefault(port.name, partial(_output, where))
     return tuple(
         Observable(
             name=name,
@@ -229,6 +233,10 @@ def brain_observables(outputs: Sequence[Port]) -> tuple[Observable, ...]:
         for name, read in reads.items()
         if name in ports
     )
+
+
+def _output(where: slice, movement: Movement) -> FloatArray:
+    return cast(Frame, movement).brain_output[where].astype(np.float64)
 
 
 def _bound(bound: float | tuple[float, ...]) -> str:

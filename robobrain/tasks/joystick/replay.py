@@ -196,7 +196,7 @@ class Follower:
         Raises:
             ReplayError: They differ.
         """
-        rest = loop.brain.collect()
+        rest = loop.collect().spikes
         t_ms, sender = (values[self._spikes :] for values in self._journal.spikes)
         if rest is not None and not (np.array_equal(rest.t_ms, t_ms) and np.array_equal(rest.sender, sender)):
             raise ReplayError(
@@ -256,7 +256,7 @@ def replay(
     journal = Journal(folder)
     journal.check_sources()
     with start_brain_of(journal, on_build, threads) as brain, closing(Forelimb()) as body:
-        loop = Loop(brain, body, JoystickTask(load_task(journal.plan.task)))
+        loop = Loop(brain, body, JoystickTask(load_task(journal.plan.task)), exchange=journal.plan.exchange)
         follower = journal.follower(brain.description)
         for frame in frames_of(loop, journal):
             follower.compare(frame)

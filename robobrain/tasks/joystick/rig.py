@@ -27,12 +27,26 @@ MUSCLES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class PhaseTimes:
-    """Wall-clock time of the parts of the loop; ``exchange_ms`` is the brain's beyond NEST's own run."""
+    """Wall-clock time of the parts of the loop.
+
+    Attributes:
+        brain_ms: NEST's own run.
+        body_ms: Body and spinal cord.
+        exchange_ms: What the loop waited for beyond the brain's run.
+        task_ms: Trial logic.
+        overlap_ms: Part of the brain's run that the loop did not wait for, as the body moved meanwhile.
+    """
 
     brain_ms: float = 0.0
     body_ms: float = 0.0
     exchange_ms: float = 0.0
     task_ms: float = 0.0
+    overlap_ms: float = 0.0
+
+    @property
+    def whole_ms(self) -> float:
+        """Time that all of it took."""
+        return self.brain_ms + self.body_ms + self.exchange_ms + self.task_ms - self.overlap_ms
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)

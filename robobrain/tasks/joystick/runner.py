@@ -17,7 +17,7 @@ from robobrain.bridge.failover import FailoverBrain
 from robobrain.errors import BrainFault, ConfigurationError
 from robobrain.recording import check_destination, create
 from robobrain.tasks.joystick.live import check_live
-from robobrain.tasks.joystick.loop import Frame, Loop
+from robobrain.tasks.joystick.loop import Exchange, Frame, Loop, checked_exchange
 from robobrain.tasks.joystick.protocol import StimulationProtocol, load_protocol
 from robobrain.tasks.joystick.rig import FloatArray
 from robobrain.tasks.joystick.session import FrameListener, SessionSummary, run_session
@@ -64,6 +64,8 @@ class RunPlan:
         spares: Number of brains that are kept ready to take over from a lost one.
         on_fault: What to do when the brain is lost: end the run so that it can be resumed (``suspend``), go
             on with a spare (``failover``), or end it there as if it had been planned so (``truncate``).
+        exchange: Whether brain and body take turns (``lockstep``) or compute the same span of time at once
+            (``overlapped``), with one period of delay from brain to body.
     """
 
     out: Path
@@ -83,9 +85,11 @@ class RunPlan:
     command: Sequence[str] = field(default_factory=tuple)
     spares: int = 0
     on_fault: str = "suspend"
+    exchange: Exchange = "lockstep"
 
     def __post_init__(self) -> None:
-        """Refuse what is no answer to a fault."""
+        """Refuse what is no exchange and no answer to a fault."""
+        checked_exchange(self.exchange)
         if self.on_fault not in ON_FAULT:
             raise ConfigurationError(f"on_fault is {self.on_fault!r}; use one of {', '.join(ON_FAULT)}.")
         if self.devices.inputs:
@@ -162,7 +166,7 @@ def run_plan(
     if plan.live is not None:
         check_live(plan.live)
     with _started(plan, on_build) as brain, closing(Forelimb()) as body:
-        loop = Loop(brain, body, JoystickTask(spec))
+        loop = Loop(brain, body, JoystickTask(spec), exchange=plan.exchange)
         streams(brain.description)  # refuses what can't be recorded
         largest = _LargestPull(body)
         follower = None if record is None else record.follower(brain.description, strict=True)
@@ -253,6 +257,11 @@ def _manifest(
             "record_spikes": plan.record_spikes,
             "alterations": dataclasses.asdict(plan.alterations),
             **described,
+        },
+        "exchange": {
+            "mode": plan.exchange,
+            "period_ms": brain.exchange_ms,
+            "delay_ms": brain.exchange_ms if plan.exchange == "overlapped" else 0.0,
         },
         "task": {"preset": plan.task, "zones": zones(spec), **dataclasses.asdict(spec)},
     }

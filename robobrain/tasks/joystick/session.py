@@ -55,10 +55,10 @@ class SessionSummary:
 
     @property
     def shares(self) -> dict[str, float]:
-        """Share of the wall time of brain, body, exchange, task and the rest."""
+        """Share of the wall time of brain, body, exchange and task, what of it overlaps, and the rest."""
         parts = {name.removesuffix("_ms"): value for name, value in vars(self.times).items()}
-        parts["rest"] = max(self.wall_ms - sum(parts.values()), 0.0)
-        whole = sum(parts.values()) or 1.0
+        parts["rest"] = max(self.wall_ms - self.times.whole_ms, 0.0)
+        whole = max(self.wall_ms, self.times.whole_ms) or 1.0
         return {name: value / whole for name, value in parts.items()}
 
     def after(self, frame: Frame, wall_ms: float) -> SessionSummary:
@@ -122,7 +122,7 @@ def run_session(
             summary = _run(loop, protocol, trials, seed, [recorder.add, *listeners])
         finally:
             recorder.flush()
-        recorder.finish(loop.brain.collect_all())
+        recorder.finish(loop.collect())
         status = summary.status
         return summary
     finally:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from robobrain.brain.alterations import NONE, Alterations
-from robobrain.brain.devices import NO_DEVICES, Devices
+from robobrain.brain.devices import NO_DEVICES, Devices, joined, to_text
 from robobrain.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ class BrainSource:
         record_spikes: Hand out all spikes (True), those of so many neurons per population, or none (False).
             A server decides that for itself.
         alterations: Lesions and controls; not for a server's brain.
-        devices: Sources and monitors beside the brain's wiring; not for a server's brain.
+        devices: Sources and monitors beside the brain's wiring.
         connect: ``host:port`` of a server, or ``@FILE`` with its rendezvous file; None for a brain on this
             machine.
         credentials: Folder of the client's credentials, for a server that asks for them.
@@ -50,8 +50,6 @@ class BrainSource:
             raise ConfigurationError("credentials are for a server; name it with connect, as host:port")
         if self.alterations != NONE and self.connect is not None:
             raise ConfigurationError("a server's brain can't be altered; start the server with another brain")
-        if not self.devices.empty and self.connect is not None:
-            raise ConfigurationError("a server's brain takes no devices; use a brain on this machine")
 
     @property
     def name(self) -> str:
@@ -67,6 +65,7 @@ class BrainSource:
         from robobrain.brain.choice import choose  # noqa: PLC0415
         from robobrain.brain.config import kernel_config  # noqa: PLC0415
         from robobrain.brain.inspection import inspect  # noqa: PLC0415
+        from robobrain.brain.interfaces import load_devices  # noqa: PLC0415
         from robobrain.brain.layout import planned_site  # noqa: PLC0415
         from robobrain.bridge.rendezvous import find_address  # noqa: PLC0415
 
@@ -79,7 +78,8 @@ class BrainSource:
             )
             if not self.devices.empty:
                 spec = choose(self.name).spec(alterations=self.alterations)
-                inspect(self.devices, planned_site(spec, self.exchange_ms))
+                wired = joined(load_devices(None), self.devices)
+                inspect(wired, planned_site(spec, self.exchange_ms))
         else:
             find_address(self.connect)
 
@@ -117,7 +117,9 @@ class BrainSource:
         remote = RemoteBrain(address, credentials=self.credentials, on_progress=on_progress)
         try:
             self._check_served(address, remote.description)
-        except ConfigurationError:
+            if not self.devices.empty:
+                remote.configure(to_text(self.devices))
+        except BaseException:
             remote.close()
             raise
         return remote
@@ -130,3 +132,23 @@ class BrainSource:
                     f"{name} is {value}, the server at {address} has {getattr(served, name)}; "
                     "use the server's, or start another server"
                 )
+
+
+def read_devices(devices: str | Path | Mapping[str, Any] | Devices | None) -> Devices:
+    """Return sources and monitors in the form that a brain's source takes.
+
+    Args:
+        devices: A YAML file, its content as a mapping, a declaration in Python, or None for none.
+
+    Raises:
+        ConfigurationError: The file can't be read, or an entry is invalid.
+    """
+    from robobrain.brain.interfaces import load_devices, parse_devices  # noqa: PLC0415
+
+    if devices is None:
+        return NO_DEVICES
+    if isinstance(devices, Devices):
+        return devices
+    if isinstance(devices, Mapping):
+        return parse_devices("devices", devices)
+    return load_devices(Path(devices))
