@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from robobrain.brain.nodes import Floats
+from robobrain.brain.nodes import Floats, Nodes
 from robobrain.brain.selectors import PlacedPopulation, Selector, evenly_spread, select_groups
 from robobrain.errors import ConfigurationError
 
@@ -56,6 +56,7 @@ class SpikeTap:
         self._chunk_ms = chunk_ms
         self._since_ms = 0.0
         self._recorder = nest.Create("spike_recorder")
+        self._node = Nodes(self._recorder)
         self.recorded: dict[str, NDArray[np.int64]] = {}
         for name in names:
             (population, ids), *_ = select_groups(Selector(population=name), populations)
@@ -80,7 +81,7 @@ class SpikeTap:
         """
         if prepared:
             self._nest.Cleanup()
-        events = self._recorder.events
+        events = self._node.events()
         t_ms = np.asarray(events["times"], dtype=np.float64)
         sender = np.asarray(events["senders"]).astype(np.uint32)
         self._recorder.n_events = 0

@@ -115,7 +115,7 @@ class LocalBrain:
 
     @property
     def kernel_pid(self) -> int:
-        """Process id of the kernel, which also names its process group."""
+        """Process id of the kernel, which also names its session."""
         return self._kernel.pid
 
     def reset(self, seed: int) -> Readings:
