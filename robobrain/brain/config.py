@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from robobrain.brain.devices import Devices
     from robobrain.bridge.link import LocalBrain
 
-_MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none", "-n")
+_MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1", "-n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +35,7 @@ class KernelConfig:
         alterations: Lesions and controls.
         snapshots: Number of instants that are kept at most; the least recently used goes first.
         snapshot_bytes: Memory that they may take beyond what they share; None for no limit.
-        ranks: MPI processes that a launcher starts, 0 for whatever it starts; None for one process without MPI.
+        ranks: MPI processes that a launcher starts, 0 for as many as it starts; None for one without MPI.
             ``ranks`` times ``threads`` is the number of virtual processes that a run depends on.
         resets: ``copy`` or ``reinitialisation`` (see `robobrain.bridge.messages.Resets`); ranks can't copy.
     """
@@ -110,8 +110,8 @@ def mpi_launcher(ranks: int | None, launcher: str | None) -> tuple[str, ...]:
 
     Args:
         ranks: Number of ranks; with a launcher of one's own only checked.
-        launcher: Such as ``mpirun -n 4`` or ``srun -n 4``; None for Open MPI's mpirun where ranks are asked for.
-            The ranks are not bound to cores then, and take turns where there are more of them than cores.
+        launcher: Such as ``mpirun -n 4`` or ``srun -n 4``; None for Open MPI's mpirun where there are ranks.
+            They are not bound to cores then, and take turns where there are more of them than cores.
 
     Raises:
         ConfigurationError: Words that no shell could read.

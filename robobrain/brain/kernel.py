@@ -63,8 +63,10 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's: it closes the brain when it ends
     end_with_parent()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
+    ranks: Ranks | None = None
+    pipe: Pipe | SharedPipe
     if arguments.socket is None:
-        ranks, pipe = None, Pipe(socket.socket(fileno=arguments.fd))
+        pipe = Pipe(socket.socket(fileno=arguments.fd))
     else:
         ranks, pipe = _join_ranks(arguments.socket, config.get("ranks"))
     try:
@@ -105,7 +107,9 @@ def _join_ranks(path: str, wanted: int | None) -> tuple[Ranks, SharedPipe]:
     try:
         connection.connect(path)
     except OSError as error:
-        sys.exit(f"rank 0 runs on {socket.gethostname()} and can't reach {path}, where it was started: {error}")
+        sys.exit(
+            f"rank 0 runs on {socket.gethostname()} and can't reach {path}, where it was started: {error}"
+        )
     return ranks, SharedPipe(Pipe(connection), ranks)
 
 

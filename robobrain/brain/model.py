@@ -45,8 +45,8 @@ PROBES = 8
 """Neurons of each population whose membrane potential goes into a digest."""
 
 NO_DEVICES_BESIDE = (
-    "a brain that is reset by re-initialisation (on MPI ranks, or without fork) takes no devices beside the ports of "
-    "its wiring: NEST can't take them out again; use a brain of one process"
+    "a brain that is reset by re-initialisation (on MPI ranks, or without fork) takes no devices beside the "
+    "ports of its wiring: NEST can't take them out again; use a brain of one process"
 )
 
 _DIGITS = 6

@@ -115,8 +115,8 @@ class Network:
         self.nest.ResetKernel()
         if self.nest.num_processes != ranks().size:
             raise ConfigurationError(
-                f"{ranks().size} ranks were started, but this NEST was built without MPI; 'make mpi' installs one "
-                "with MPI into .venv-mpi"
+                f"{ranks().size} ranks were started, but this NEST was built without MPI; 'make mpi' "
+                "installs one with MPI into .venv-mpi"
             )
         self.nest.resolution = self.spec.resolution_ms
         self.nest.local_num_threads = self.threads
@@ -150,7 +150,9 @@ class Network:
         """Create neurons; an array among ``params`` has one value for each."""
         if ranks().size == 1:  # one call costs half of two
             return self.nest.Create(population.model, population.size, params=params)
-        potentials = params.pop("V_m", None)  # where there are ranks, NEST takes no values of other ranks' nodes
+        potentials = params.pop(
+            "V_m", None
+        )  # where there are ranks, NEST takes no values of other ranks' nodes
         nodes = self.nest.Create(population.model, population.size, params=params)
         if potentials is not None:
             Nodes(nodes).set([{"V_m": value} for value in potentials.tolist()])

@@ -38,7 +38,7 @@ class Nodes:
             self._nodes.set(parameters)
 
     def events(self) -> dict[str, Any]:
-        """Return what one recorder has recorded: arrays by name; all ranks' on the first, nothing elsewhere."""
+        """Return what one recorder has recorded: arrays by name; on rank 0 those of all ranks."""
         found = self._nodes.events if self._get is None else self._get(self._nodes._datum, "events")
         events: dict[str, Any] = found[0] if isinstance(found, tuple) else found
         if ranks().size == 1:
@@ -50,7 +50,9 @@ class Nodes:
         """Return a parameter of all nodes, shape ``[nodes]``."""
         values = self._nodes.get(key) if self._get is None else self._get(self._nodes._datum, key)
         if ranks().size > 1:  # each node has its value on one rank
-            return ranks().total(np.array([0.0 if value is None else value for value in np.atleast_1d(values)]))
+            return ranks().total(
+                np.array([0.0 if value is None else value for value in np.atleast_1d(values)])
+            )
         return np.atleast_1d(np.asarray(values, dtype=float))
 
 

@@ -6,11 +6,8 @@ talks to the client; what it hears is broadcast, and what the ranks have of the 
 
 from __future__ import annotations
 
-import logging
-import socket
 import sys
 import time
-from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any, Final, Protocol
 
@@ -19,8 +16,6 @@ from numpy.typing import NDArray
 
 from robobrain.errors import ConfigurationError
 
-_LOGGER = logging.getLogger(__name__)
-_MPI_MODULE = "mpi4py"
 _NAP_S: Final = 5e-5
 """Pause between two looks for a broadcast: MPI itself would look without pause and keep a core busy."""
 _LONG_NAP_S: Final = 2e-3
@@ -87,7 +82,7 @@ class MpiRanks:
             from mpi4py import MPI  # noqa: PLC0415 - an extra
         except (ImportError, RuntimeError) as error:
             raise ConfigurationError(
-                f"a brain on several ranks needs mpi4py and an MPI library ({error}); 'make mpi' installs them"
+                f"a brain on ranks needs mpi4py and an MPI library ({error}); 'make mpi' installs them"
             ) from error
         self._mpi: Any = MPI
         self._world: Any = MPI.COMM_WORLD

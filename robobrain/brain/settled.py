@@ -1,9 +1,9 @@
 """The settled state of a network, and the way back to it without a copy of the process.
 
 What NEST lets one set of a neuron's state is noted once and set again: membrane potentials, conductances,
-adaptation. What it does not - spikes in flight, synaptic currents of some models, refractory times - is left to
-die down in silence first, so that nothing of the past is left. Two episodes that begin from here with one seed
-are equal, whatever was run before them.
+adaptation. What it does not let one set (spikes in flight, synaptic currents, refractory times) dies down in
+silence first, so that nothing of the past is left. Two episodes that begin from here with one seed are equal,
+whatever was run before them.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from robobrain.errors import BrainFault
 OUT_OF_REACH_MV = 1e9
 """Threshold that no neuron reaches."""
 QUICK_MS = 0.01
-"""Synaptic time constant in the silence: currents that can't be set are gone, to the last bit, in a few steps."""
+"""Synaptic time constant in the silence: currents that can't be set are gone in a few steps."""
 SHORTEST_SILENCE_MS = 10.0
 """A thousand of these time constants."""
 MOST_SILENCES = 20

@@ -41,7 +41,7 @@ class KernelProcess:
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], poll_s: float) -> None:
-        """Start ``command``, with ``--fd N`` appended where it has no word `SOCKET`: N is its end of the pipe.
+        """Start ``command``; where it has no word `SOCKET`, ``--fd N`` is appended: N is its end of the pipe.
 
         Args:
             command: Program and arguments.

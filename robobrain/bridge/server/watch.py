@@ -31,7 +31,9 @@ class Activity:
 
 def activity(session: int) -> Activity:
     """Return what the processes of ``session`` do now."""
-    rows = [fields for fields in map(_fields, Path("/proc").iterdir()) if fields and int(fields[3]) == session]
+    rows = [
+        fields for fields in map(_fields, Path("/proc").iterdir()) if fields and int(fields[3]) == session
+    ]
     return Activity(
         cpu_s=sum(int(fields[11]) + int(fields[12]) for fields in rows) / _TICKS_PER_S,
         is_active=any(fields[0] in "RD" for fields in rows),

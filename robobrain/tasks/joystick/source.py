@@ -32,6 +32,7 @@ class BrainSource:
         connect: ``host:port`` of a server, or ``@FILE`` with its rendezvous file; None for a brain on this
             machine.
         credentials: Folder of the client's credentials, for a server that asks for them.
+        ranks: MPI processes of ``threads`` threads each; None for one, or for whatever the server has.
     """
 
     brain: str | None = None
@@ -41,6 +42,7 @@ class BrainSource:
     alterations: Alterations = NONE
     connect: str | None = None
     credentials: Path | None = None
+    ranks: int | None = None
 
     def __post_init__(self) -> None:
         if self.credentials is not None and self.connect is None:
@@ -68,6 +70,7 @@ class BrainSource:
                 exchange_ms=self.exchange_ms,
                 threads=self.threads,
                 alterations=self.alterations,
+                ranks=self.ranks,
             )
         else:
             find_address(self.connect)
@@ -96,6 +99,7 @@ class BrainSource:
             threads=self.threads,
             record_spikes=self.record_spikes,
             alterations=self.alterations,
+            ranks=self.ranks,
             on_progress=on_progress,
         )
 
@@ -111,7 +115,8 @@ class BrainSource:
         return remote
 
     def _check_served(self, address: str, served: Description) -> None:
-        wanted = {"brain": self.brain, "threads": self.threads, "exchange_ms": self.exchange_ms}
+        names = ("brain", "ranks", "threads", "exchange_ms")
+        wanted = {name: getattr(self, name) for name in names}
         for name, value in wanted.items():
             if value is not None and value != getattr(served, name):
                 raise ConfigurationError(
