@@ -43,7 +43,7 @@ if [ "${SYSTEM_PACKAGES:-yes}" != no ]; then
     if [ -n "$wheel" ]; then
         need_debian openmpi-bin libopenmpi3 libgsl27 libltdl7
     else
-        need_debian openmpi-bin libopenmpi-dev libgsl-dev libltdl-dev libboost-dev cmake g++ make
+        need_debian openmpi-bin libopenmpi-dev libgsl-dev libltdl-dev libboost-dev g++ cmake make
     fi
 fi
 command -v mpirun >/dev/null || fail "no mpirun found: install Open MPI, or load your cluster's module."
