@@ -78,7 +78,7 @@ def course(brain: LocalBrain | RemoteBrain, seed: int, steps: int = 8, inputs: i
     """Run an episode with random inputs; return outputs, spike times and senders."""
     values = generator(inputs, "test").random((steps, brain.description.input_size), dtype=np.float32)
     readings = [brain.reset(seed)] + [brain.step(one) for one in values]
-    spikes = [one.spikes for one in (*readings, brain.collect_all()) if one.spikes is not None]
+    spikes = [one for one in (*(reading.spikes for reading in readings), brain.collect()) if one is not None]
     return (
         np.array([one.outputs for one in readings]),
         np.concatenate([one.t_ms for one in spikes]),
