@@ -29,8 +29,9 @@ need_debian() {
         fail "no right to install$missing; ask an administrator, or load your cluster's modules and set SYSTEM_PACKAGES=no."
 }
 
-python=
-for candidate in ${PYTHON:-} python3.13 python3.12 python3.11 python3; do
+python= fits=
+minor=$(expr "$wheel" : '.*-cp3\([0-9]*\)-cp3') && fits=python3.$minor  # a wheel is for one version of Python
+for candidate in ${PYTHON:-} $fits python3.13 python3.12 python3.11 python3; do
     if "$candidate" -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 14))' 2>/dev/null; then
         python=$candidate
         break

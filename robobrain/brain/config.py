@@ -80,7 +80,8 @@ def kernel_config(
     choice = choose(brain)
     spec = choice.spec(alterations=alterations)
     load_interfaces(interfaces, {population.name: population.region for population in spec.populations})
-    check_fits(choice.tables, spec)
+    if ranks is None:  # those of a launcher may share it among several machines
+        check_fits(choice.tables, spec)
     if not (exchange_ms > 0 and exchange_ms == round(exchange_ms)):
         raise ConfigurationError(
             f"exchange_ms is {exchange_ms}; use a whole number of milliseconds, e.g. 10."
