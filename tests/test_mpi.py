@@ -139,13 +139,20 @@ def test_ranks_say_what_they_are_and_keep_no_instants(on_ranks: tuple[LocalBrain
     brain.step(np.zeros(said.input_size))
 
 
-@pytest.mark.parametrize("rank", [0, 1])
-def test_losing_a_rank_is_a_fault_and_leaves_no_process(rank: int) -> None:
+@pytest.mark.parametrize(
+    ("rank", "sent", "outcome"),
+    [
+        (0, signal.SIGKILL, "process ended"),
+        (1, signal.SIGKILL, "process ended"),
+        (1, signal.SIGSTOP, "stopped by a signal"),
+    ],
+)
+def test_losing_a_rank_is_a_fault_and_leaves_no_process(rank: int, sent: int, outcome: str) -> None:
     with local_brain("0.002", ranks=2, threads=1) as brain:
         brain.reset(1)
         members = session(brain.kernel_pid)
-        os.kill(ranks_of(brain)[rank], signal.SIGKILL)
-        with pytest.raises(BrainFault, match="process ended"):
+        os.kill(ranks_of(brain)[rank], sent)
+        with pytest.raises(BrainFault, match=outcome):
             run_for(brain, 10_000)
         assert not wait_until_gone(members)
 
