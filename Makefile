@@ -2,7 +2,7 @@
 VENV := .venv/bin
 OUT ?= runs/demo
 
-.PHONY: demo test lint format protos setup clean
+.PHONY: demo test lint format protos setup mpi test-mpi clean
 
 demo: .venv/.ready-base  ## the closed loop: the small brain pulls the joystick, recorded, with figures
 	rm -rf $(OUT)
@@ -27,8 +27,16 @@ protos: setup  ## regenerate robobrain/bridge/v1 from protos/
 
 setup: .venv/.ready-dev
 
+mpi: .venv-mpi/.ready  ## NEST with MPI in .venv-mpi: built by pip, or from NEST_MPI_WHEEL=path
+
+.venv-mpi/.ready: pyproject.toml scripts/setup_mpi.sh
+	./scripts/setup_mpi.sh
+
+test-mpi: mpi  ## the tests of ranks
+	.venv-mpi/bin/pytest tests/test_mpi.py
+
 .venv/.ready-%: pyproject.toml scripts/setup.sh
 	./scripts/setup.sh $*
 
 clean:
-	rm -rf .venv runs .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .venv-mpi runs .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -26,6 +26,8 @@ MEETING_POINTS = {
     "brain/snapshots.py",
     "brain/model.py",
     "brain/config.py",
+    "brain/resets.py",
+    "brain/together.py",
 }
 SIMULATORS = {"nest": "brain", "mujoco": "body"}
 GLOBAL_RANDOM = {"seed", "random", "rand", "randn", "randint", "normal", "uniform", "choice", "shuffle"}

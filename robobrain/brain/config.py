@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,8 @@ from robobrain.errors import ConfigurationError
 if TYPE_CHECKING:
     from robobrain.brain.devices import Devices
     from robobrain.bridge.link import LocalBrain
+
+_MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1", "-n")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,6 +35,9 @@ class KernelConfig:
         alterations: Lesions and controls.
         snapshots: Number of instants that are kept at most; the least recently used goes first.
         snapshot_bytes: Memory that they may take beyond what they share; None for no limit.
+        ranks: MPI processes that a launcher starts, 0 for as many as it starts; None for one without MPI.
+            ``ranks`` times ``threads`` is the number of virtual processes that a run depends on.
+        resets: ``copy`` or ``reinitialisation`` (see `robobrain.bridge.messages.Resets`); ranks can't copy.
     """
 
     brain: str
@@ -43,6 +49,8 @@ class KernelConfig:
     alterations: Alterations = NONE
     snapshots: int = DEFAULT_LIMIT
     snapshot_bytes: int | None = None
+    ranks: int | None = None
+    resets: str = "copy"
 
 
 def kernel_config(
@@ -56,6 +64,8 @@ def kernel_config(
     alterations: Alterations | None = None,
     snapshots: int = DEFAULT_LIMIT,
     snapshot_bytes: int | None = None,
+    ranks: int | None = None,
+    resets: str = "copy",
 ) -> KernelConfig:
     """Check the values and fill in the size's own number of threads.
 
@@ -65,17 +75,21 @@ def kernel_config(
     from robobrain.brain.capacity import check_fits  # noqa: PLC0415
     from robobrain.brain.choice import choose  # noqa: PLC0415 - keeps the import of environments cheap
     from robobrain.brain.interfaces import load_interfaces  # noqa: PLC0415
+    from robobrain.brain.resets import resets_of  # noqa: PLC0415
 
     choice = choose(brain)
     spec = choice.spec(alterations=alterations)
     load_interfaces(interfaces, {population.name: population.region for population in spec.populations})
-    check_fits(choice.tables, spec)
+    if ranks is None:  # those of a launcher may share it among several machines
+        check_fits(choice.tables, spec)
     if not (exchange_ms > 0 and exchange_ms == round(exchange_ms)):
         raise ConfigurationError(
             f"exchange_ms is {exchange_ms}; use a whole number of milliseconds, e.g. 10."
         )
     if threads is not None and threads < 1:
         raise ConfigurationError(f"threads is {threads}; use 1 or more, or leave it out for the size's own.")
+    if ranks is not None and ranks < 0:
+        raise ConfigurationError(f"ranks is {ranks}; use 1 or more, or leave it out for one process.")
     limits = Limits(count=snapshots, private_bytes=snapshot_bytes)
     return KernelConfig(
         brain=brain,
@@ -87,7 +101,31 @@ def kernel_config(
         alterations=alterations or NONE,
         snapshots=limits.count,
         snapshot_bytes=limits.private_bytes,
+        ranks=ranks,
+        resets=resets_of({"ranks": ranks, "resets": resets}).value,
     )
+
+
+def mpi_launcher(ranks: int | None, launcher: str | None) -> tuple[str, ...]:
+    """Return the words of the command that starts the ranks of a brain, none for one process.
+
+    Args:
+        ranks: Number of ranks; with a launcher of one's own only checked.
+        launcher: Such as ``mpirun -n 4`` or ``srun -n 4``; None for Open MPI's mpirun where there are ranks.
+            They are not bound to cores then, and take turns where there are more of them than cores.
+
+    Raises:
+        ConfigurationError: Words that no shell could read.
+    """
+    if launcher is None:
+        return () if ranks is None else (*_MPIRUN, str(ranks))
+    try:
+        words = tuple(shlex.split(launcher))
+    except ValueError as error:
+        raise ConfigurationError(f"the launcher {launcher!r} can't be read: {error}") from None
+    if not words:
+        raise ConfigurationError("the launcher is empty; give a command such as 'mpirun -n 2'")
+    return words
 
 
 def local_brain(
@@ -102,6 +140,9 @@ def local_brain(
     alterations: Alterations | None = None,
     snapshots: int = DEFAULT_LIMIT,
     snapshot_bytes: int | None = None,
+    ranks: int | None = None,
+    launcher: str | None = None,
+    resets: str = "copy",
     on_progress: Callable[[str, float], None] | None = None,
 ) -> LocalBrain:
     """Start a brain in a process of its own and wait until it is built and settled.
@@ -117,6 +158,9 @@ def local_brain(
         alterations: Lesions and controls.
         snapshots: Number of instants that are kept at most; the least recently used goes first.
         snapshot_bytes: Memory that they may take beyond what they share; None for no limit.
+        ranks: MPI processes of ``threads`` threads each; None for one process without MPI.
+        launcher: Command that starts them (see `mpi_launcher`); alone it decides on their number.
+        resets: ``copy`` or ``reinitialisation`` (see `robobrain.bridge.messages.Resets`); ranks can't copy.
         on_progress: Called with phase and fraction done while the brain is built.
 
     Raises:
@@ -136,8 +180,11 @@ def local_brain(
         alterations=alterations,
         snapshots=snapshots,
         snapshot_bytes=snapshot_bytes,
+        ranks=0 if ranks is None and launcher is not None else ranks,
+        resets=resets,
     )
-    link = LocalBrain(kernel_command(dataclasses.asdict(config)), on_progress=on_progress)
+    command = kernel_command(dataclasses.asdict(config), launcher=mpi_launcher(ranks, launcher))
+    link = LocalBrain(command, on_progress=on_progress)
     if devices is not None:
         from robobrain.brain.devices import to_text  # noqa: PLC0415
 

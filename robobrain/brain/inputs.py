@@ -73,6 +73,15 @@ class Inputs:
             self._pulsed_nodes.set([{"spike_times": self._times_ms(number, now)} for number in numbers])
         self._last = packed
 
+    def quieten(self, t_ms: float) -> None:
+        """Let nothing act from ``t_ms`` on, until values are written again."""
+        first_ms = [t_ms + self._site.resolution_ms]
+        if self._held_nodes is not None:
+            self._held_nodes.set([_held(self._kinds[k], 0.0, first_ms) for k in self._held])
+        if self._pulsed_nodes is not None:
+            self._pulsed_nodes.set([{"spike_times": []}] * len(self._pulsed))
+        self._last = b""
+
     def _times_ms(self, number: int, now: int) -> list[float]:
         """Return times of ``number`` spikes in the exchange that begins at step ``now``."""
         steps = round(self._site.exchange_ms / self._site.resolution_ms)

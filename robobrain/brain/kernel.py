@@ -1,6 +1,7 @@
 """The kernel process: builds a brain, then serves it through a pipe.
 
-``python -m robobrain.brain.kernel --config JSON --fd N`` is what :func:`kernel_command` starts. Nothing else
+``python -m robobrain.brain.kernel --config JSON --fd N`` is what :func:`kernel_command` starts, or, through a
+launcher, one such process for each MPI rank with ``--socket PATH`` in place of the descriptor. Nothing else
 happens in this process: NEST keeps Python's interpreter lock while it runs and wants no foreign threads.
 """
 
@@ -14,16 +15,21 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from robobrain.brain.forking import ForkServer
 from robobrain.brain.holder import Team, end_with_parent, openmp_path
 from robobrain.brain.limits import DEFAULT_LIMIT, Limits
 from robobrain.brain.openmp import configure_openmp
+from robobrain.brain.ranks import Ranks, join
+from robobrain.brain.resets import resets_of
+from robobrain.brain.together import RankServer, SharedPipe
 from robobrain.bridge.codec import encode_fault
-from robobrain.bridge.pipe import Pipe, PipeClosed
-from robobrain.bridge.serve import KernelModel
+from robobrain.bridge.messages import Resets
+from robobrain.bridge.pipe import Frames, Pipe, PipeClosed
+from robobrain.bridge.process import SOCKET
+from robobrain.bridge.serve import KernelModel, Server
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ConfigurationError, RobobrainError
 
@@ -35,25 +41,21 @@ Progress = Callable[[str, float], None]
 """Takes the phase of the building and the part of it that is done, 0 to 1."""
 
 
-def kernel_command(config: Mapping[str, Any], *, model: str = DEFAULT_MODEL) -> list[str]:
+def kernel_command(
+    config: Mapping[str, Any], *, model: str = DEFAULT_MODEL, launcher: Sequence[str] = ()
+) -> list[str]:
     """Return the command of a kernel process.
 
     Args:
-        config: What the model is built from; values that JSON can hold. ``threads``, ``snapshots`` and
-            ``snapshot_bytes`` (limits of the kept instants) are read here as well.
+        config: What the model is built from; values that JSON can hold. ``threads``, ``resets``, ``ranks``,
+            ``snapshots`` and ``snapshot_bytes`` (limits of the kept instants) are read here as well.
         model: ``module:Class``; called with the configuration and a :data:`Progress`.
+        launcher: Program and arguments that start one such process for each MPI rank; empty for one process.
     """
-    return [
-        "env",
-        f"GLIBC_TUNABLES={_with_huge_pages(os.environ.get('GLIBC_TUNABLES', ''))}",
-        sys.executable,
-        "-m",
-        "robobrain.brain.kernel",
-        "--config",
-        json.dumps(dict(config)),
-        "--model",
-        model,
-    ]
+    kernel = [sys.executable, "-m", "robobrain.brain.kernel", "--config", json.dumps(dict(config))]
+    tunables = f"GLIBC_TUNABLES={_with_huge_pages(os.environ.get('GLIBC_TUNABLES', ''))}"
+    ends = ("--socket", SOCKET) if launcher else ()
+    return [*launcher, "env", tunables, *kernel, "--model", model, *ends]
 
 
 def _with_huge_pages(tunables: str) -> str:
@@ -74,15 +76,22 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the client's: it closes the brain when it ends
     end_with_parent()
     logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s: %(message)s")
-    pipe = Pipe(socket.socket(fileno=arguments.fd))
+    ranks: Ranks | None = None
+    pipe: Pipe | SharedPipe
+    if arguments.socket is None:
+        pipe = Pipe(socket.socket(fileno=arguments.fd))
+    else:
+        ranks, pipe = _join_ranks(arguments.socket, config.get("ranks"))
     try:
         model = _build(arguments.model, config, pipe)
-        server = ForkServer(model, pipe, Team(model.description.threads), _limits(config))
+        server = _server(model, pipe, config, ranks)
     except PipeClosed:
         sys.exit("the client closed while the brain was built")
     except Exception as error:
         _LOGGER.exception("the brain can't be built")
         pipe.send(pb.Reply(fault=encode_fault(_named(error))).SerializeToString())
+        if ranks is not None and not isinstance(error, ConfigurationError):  # that one all ranks have
+            ranks.end_all()
         sys.exit(1)
     server.run()
 
@@ -91,8 +100,41 @@ def _parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m robobrain.brain.kernel", description=__doc__)
     parser.add_argument("--config", required=True, help="JSON object for the model")
     parser.add_argument("--model", default=DEFAULT_MODEL, help="module:Class of the brain")
-    parser.add_argument("--fd", type=int, required=True, help="file descriptor of the pipe")
+    ends = parser.add_mutually_exclusive_group(required=True)
+    ends.add_argument("--fd", type=int, help="file descriptor of the pipe")
+    ends.add_argument("--socket", help="this is an MPI rank; path where rank 0 finds the pipe")
     return parser.parse_args()
+
+
+def _join_ranks(path: str, wanted: int | None) -> tuple[Ranks, SharedPipe]:
+    """Become one of the ranks; rank 0 calls the client."""
+    try:
+        ranks = join()
+    except ConfigurationError as error:
+        sys.exit(str(error))
+    if wanted and wanted != ranks.size:
+        sys.exit(f"the launcher started {ranks.size} ranks, {wanted} were asked for; make both the same")
+    if ranks.rank != 0:
+        return ranks, SharedPipe(None, ranks)
+    connection = socket.socket(socket.AF_UNIX)
+    try:
+        connection.connect(path)
+    except OSError as error:
+        sys.exit(
+            f"rank 0 runs on {socket.gethostname()} and can't reach {path}, where it was started: {error}"
+        )
+    return ranks, SharedPipe(Pipe(connection), ranks)
+
+
+def _server(
+    model: KernelModel, pipe: Pipe | SharedPipe, config: Mapping[str, Any], ranks: Ranks | None
+) -> Server:
+    if isinstance(pipe, SharedPipe):
+        assert ranks is not None
+        return RankServer(model, pipe, ranks)
+    if resets_of(config) is Resets.REINITIALISATION:
+        return Server(model, pipe)
+    return ForkServer(model, pipe, Team(model.description.threads), _limits(config))
 
 
 def _configure_environment(threads: int) -> None:
@@ -104,7 +146,7 @@ def _configure_environment(threads: int) -> None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 
 
-def _build(name: str, config: dict[str, Any], pipe: Pipe) -> KernelModel:
+def _build(name: str, config: dict[str, Any], pipe: Frames) -> KernelModel:
     def report(phase: str, fraction: float) -> None:
         progress = pb.Progress(phase=phase, fraction=fraction)
         pipe.send(pb.Reply(progress=progress).SerializeToString())

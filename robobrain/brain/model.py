@@ -21,7 +21,10 @@ from robobrain.brain.interfaces import load_devices, load_interfaces
 from robobrain.brain.network import Network
 from robobrain.brain.nodes import Nodes
 from robobrain.brain.panel import Panel, PortRow, input_ports, output_ports
+from robobrain.brain.ranks import ranks
+from robobrain.brain.resets import resets_of
 from robobrain.brain.selectors import evenly_spread
+from robobrain.brain.settled import OUT_OF_REACH_MV, Settled
 from robobrain.brain.site import Site
 from robobrain.brain.spike_tap import SpikeChunk, SpikeTap
 from robobrain.bridge.messages import (
@@ -31,6 +34,7 @@ from robobrain.bridge.messages import (
     PopulationInfo,
     Port,
     Readings,
+    Resets,
     Samples,
     Spikes,
 )
@@ -40,8 +44,13 @@ from robobrain.seeding import nest_seed
 PROBES = 8
 """Neurons of each population whose membrane potential goes into a digest."""
 
-OUT_OF_REACH_MV = 1e9
-"""Threshold that no neuron reaches; NEST heeds a new one between two runs."""
+NO_DEVICES_BESIDE = (
+    "a brain that is reset by re-initialisation (on MPI ranks, or without fork) takes no devices beside the "
+    "ports of its wiring: NEST can't take them out again; use a brain of one process"
+)
+
+_DIGITS = 6
+"""Decimals of spike times (ms); NEST's grid is coarser, and the differences of its times are not on it."""
 
 
 class BrainModel:
@@ -64,19 +73,27 @@ class BrainModel:
         self._instruments: Instruments | None = None
         self._instrument(config, progress)
         self._probes = Nodes(self._nest.NodeCollection(_probe_ids(self._network)))
+        self._resets = resets_of(config)
+        if self._resets is Resets.REINITIALISATION and not self._wired.empty:
+            raise ConfigurationError(NO_DEVICES_BESIDE)
         self._settle(progress)
+        self._start_ms, self._t_ms = self._network.spec.settle_ms, -1.0
+        self._settled = self._noted() if self._resets is Resets.REINITIALISATION else None
         self.description = self._describe()
 
     def begin(self, seed: int) -> Readings:
         """Reseed the kernel's random numbers and start the clock at the settled state."""
+        is_first, span_ms = self._t_ms < 0, self._network.spec.settle_ms / 2
+        if not is_first:
+            self._return_to_settled()
         self.reseed(seed)
         devices = joined(self._wired, self._devices)
         if not devices.empty:
             self._nest.Cleanup()
-            self._instruments = Instruments(self._site(), devices, self._network.spec.settle_ms)
+            self._instruments = Instruments(self._site(), devices, self._start_ms)
             self._nest.Prepare()
         self._t_ms = 0.0
-        outputs = self._panel.begin(self._network.spec.settle_ms / 2)
+        outputs = self._panel.begin(span_ms) if is_first else self._panel.begin_again(span_ms)
         if self._instruments is not None:
             outputs = np.concatenate([outputs, self._instruments.panel.begin()])
         return Readings(outputs=outputs)
@@ -84,7 +101,7 @@ class BrainModel:
     def exchange(self, inputs: NDArray[np.float32]) -> Readings:
         """Let ``inputs`` act for one exchange period and read what came of it."""
         start = time.perf_counter()
-        now_ms = self._network.spec.settle_ms + self._t_ms
+        now_ms = self._start_ms + self._t_ms
         if self._instruments is not None:
             self._instruments.write(inputs[self._panel.input_size :], now_ms)
         self._panel.write(inputs[: self._panel.input_size], now_ms)
@@ -120,6 +137,8 @@ class BrainModel:
             ConfigurationError: They do not fit this brain; those of before stay.
         """
         wanted = from_text(devices)
+        if self._resets is Resets.REINITIALISATION and not wanted.empty:
+            raise ConfigurationError(NO_DEVICES_BESIDE)
         inspect(joined(self._wired, wanted), self._site())
         wired = {port.name for ports in self._panel.ports for port in ports}
         added = [*(source.name for source in wanted.inputs), *(monitor.name for monitor in wanted.outputs)]
@@ -160,6 +179,22 @@ class BrainModel:
         """
         counts = np.append(self._panel.counted, self._nest.local_spike_counter)
         return hashlib.sha256(self._probes.get("V_m").tobytes() + counts.tobytes()).digest()
+
+    def _noted(self) -> Settled:
+        """Note the settled state, for a return to it in this process."""
+        self._nest.Cleanup()
+        settled = Settled(self._network)
+        self._nest.Prepare()
+        return settled
+
+    def _return_to_settled(self) -> None:
+        """Return to the settled state in this process, where no copy of it was kept."""
+        assert self._settled is not None
+        self._nest.Cleanup()
+        self._start_ms = self._settled.restore(self._panel, self._start_ms + self._t_ms)
+        self._nest.Prepare()
+        if self._tap is not None:
+            self._tap.flush()
 
     def _site(self) -> Site:
         """Return the settled network as the makers of an episode's devices find it."""
@@ -223,7 +258,7 @@ class BrainModel:
         return None if chunk is None else self._since_start(chunk)
 
     def _since_start(self, chunk: SpikeChunk) -> Spikes:
-        return Spikes(t_ms=chunk.t_ms - self._network.spec.settle_ms, sender=chunk.sender)
+        return Spikes(t_ms=np.round(chunk.t_ms - self._start_ms, _DIGITS), sender=chunk.sender)
 
     def _describe(self) -> Description:
         network, spec = self._network, self._network.spec
@@ -233,7 +268,7 @@ class BrainModel:
             identity=spec.identity,
             brain=spec.label,
             nest_version=self._nest.__version__,
-            ranks=1,
+            ranks=ranks().size,
             threads=self.threads,
             resolution_ms=spec.resolution_ms,
             exchange_ms=self._exchange_ms,
@@ -248,6 +283,7 @@ class BrainModel:
             ),
             build_ms=dict(network.build_ms),
             histories=histories(devices, self._site()),
+            resets=self._resets,
         )
 
 

@@ -12,9 +12,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.brain.alterations import EVERYWHERE
+from robobrain.brain.nodes import Nodes
+from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation
 from robobrain.brain.sheet import Sheet, draw_synapses
 from robobrain.brain.spec import BrainSpec, Population, Projection
+from robobrain.errors import ConfigurationError
 from robobrain.seeding import generator, nest_seed
 
 Progress = Callable[[str, float], None]
@@ -74,6 +77,7 @@ class Network:
         populations: Place and identifiers of each population.
         synapses: Number of recurrent synapses by projection (pre, post, receptor).
         noise_synapses: Number of synapses from the pool of background relays.
+        generators: Sources of the background input.
         build_ms: Wall time of each phase.
     """
 
@@ -103,6 +107,7 @@ class Network:
         self.nodes: dict[str, Any] = {}
         self.synapses: dict[tuple[str, str, str], int] = {}
         self.noise_synapses = 0
+        self.generators: list[Any] = []
         self.build_ms: dict[str, float] = {}
         self._report = progress or (lambda phase, fraction: None)
         self._prepare_kernel()
@@ -159,6 +164,11 @@ class Network:
     def _prepare_kernel(self) -> None:
         self.nest.verbosity = self.nest.VerbosityLevel.ERROR
         self.nest.ResetKernel()
+        if self.nest.num_processes != ranks().size:
+            raise ConfigurationError(
+                f"{ranks().size} ranks were started, but this NEST was built without MPI; 'make mpi' "
+                "installs one with MPI into .venv-mpi"
+            )
         self.nest.resolution = self.spec.resolution_ms
         self.nest.local_num_threads = self.threads
         self.nest.rng_seed = nest_seed(self.spec.seed, "network")
@@ -180,13 +190,24 @@ class Network:
             if population.v_init_mV is not None:
                 rng = generator(self.spec.seed, "potential", population.name)
                 params["V_m"] = rng.uniform(*population.v_init_mV, population.size)
-            # One call costs half of two; in it a list means one value per neuron, so others come after.
-            nodes = self.nest.Create(population.model, population.size, params=params)
+            nodes = self._nodes_of(population, params)
             for name, value in lists.items():
                 nodes.set({name: value})
             self.nodes[population.name] = nodes
             self.populations[population.name] = place(population, nodes[0].global_id)
         self._neurons_in_kernel = int(self.nest.network_size)  # nothing else has been created yet
+
+    def _nodes_of(self, population: Population, params: dict[str, Any]) -> Any:
+        """Create neurons; an array among ``params`` has one value for each."""
+        if ranks().size == 1:  # one call costs half of two
+            return self.nest.Create(population.model, population.size, params=params)
+        potentials = params.pop(
+            "V_m", None
+        )  # where there are ranks, NEST takes no values of other ranks' nodes
+        nodes = self.nest.Create(population.model, population.size, params=params)
+        if potentials is not None:
+            Nodes(nodes).set([{"V_m": value} for value in potentials.tolist()])
+        return nodes
 
     def _senders(self, replay: Mapping[str, float]) -> dict[str, int]:
         """Return the first identifier of the nodes that send in the name of each population."""
@@ -232,7 +253,7 @@ class Network:
         batch = _Batch(self._connect_columns)
         for drive in self.spec.drives:
             if not drive.inputs:
-                source = self.nest.Create("poisson_generator", params={"rate": drive.rate_hz})
+                source = self._generator(drive.rate_hz)
                 synapse = {"weight": drive.weight, "delay": DRIVE_DELAY_MS}
                 self.nest.Connect(source, self.nodes[drive.population], "all_to_all", synapse)
                 continue
@@ -252,9 +273,14 @@ class Network:
     def _poisson_relays(self, number: int, rate_hz: float) -> int:
         """Create neurons that fire as independent Poisson trains; return the first identifier."""
         relays = self.nest.Create("parrot_neuron", number)
-        source = self.nest.Create("poisson_generator", params={"rate": rate_hz})
+        source = self._generator(rate_hz)
         self.nest.Connect(source, relays, "all_to_all", {"delay": DRIVE_DELAY_MS})
         return int(relays[0].global_id)
+
+    def _generator(self, rate_hz: float) -> Any:
+        source = self.nest.Create("poisson_generator", params={"rate": rate_hz})
+        self.generators.append(source)
+        return source
 
 
 def _within(population: PlacedPopulation, name: str) -> bool:

@@ -26,7 +26,7 @@ class Outputs:
         counting = [monitor for monitor in monitors if not isinstance(monitor.decoder, SpikeTimesDecoder)]
         channels = [(monitor, pool) for monitor in counting for pool in monitor.channels.values()]
         cells = [pooled(pool, site) for _, pool in channels]
-        self.counted = np.zeros(len(channels))
+        self.counted = self._first = np.zeros(len(channels))
         self._readout = Readout([monitor.decoder for monitor, _ in channels], [len(ids) for ids in cells])
         self._mixing = _mixing(counting)
         self.size = sum(len(monitor.values) for monitor in counting)
@@ -38,11 +38,16 @@ class Outputs:
 
     def begin(self, span_ms: float | None) -> NDArray[np.float32]:
         """Forget the past; return the values of the steady state of the last ``span_ms``, or zeros."""
-        counts = self._new_counts()
+        self._first = self._new_counts()
         self._readout.clear()
         if span_ms is None:
             return np.zeros(self.size, dtype=np.float32)
-        return self._mixed(self._readout.settle(counts, span_ms))
+        return self._mixed(self._readout.settle(self._first, span_ms))
+
+    def begin_again(self, span_ms: float) -> NDArray[np.float32]:
+        """Forget the past; return the values that `begin` returned for ``span_ms``."""
+        self._new_counts()
+        return self._mixed(self._readout.settle(self._first, span_ms))
 
     def _mixed(self, values: Floats) -> NDArray[np.float32]:
         return (values if self._mixing is None else self._mixing @ values).astype(np.float32)

@@ -142,6 +142,18 @@ class Panel:
         """
         return self._outputs.begin(span_ms)
 
+    def quieten(self, t_ms: float) -> None:
+        """Let no input act from ``t_ms``, NEST's present time, until they are written again."""
+        self._inputs.quieten(t_ms)
+
+    def begin_again(self, span_ms: float) -> NDArray[np.float32]:
+        """Start another episode with the outputs with which `begin` started the first.
+
+        Args:
+            span_ms: As it was given to `begin`.
+        """
+        return self._outputs.begin_again(span_ms)
+
 
 def input_ports(sources: Sequence[DirectInputSource]) -> tuple[PortRow, ...]:
     """Return the port of each source."""

@@ -17,6 +17,7 @@ from robobrain.bridge.messages import (
     PopulationInfo,
     Port,
     Readings,
+    Resets,
     Samples,
     SnapshotInfo,
     Spikes,
@@ -25,6 +26,11 @@ from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, SnapshotFault
 
 Envelope = TypeVar("Envelope", pb.Request, pb.Reply)
+
+_RESETS = {
+    Resets.COPY: pb.RESET_METHOD_COPY,
+    Resets.REINITIALISATION: pb.RESET_METHOD_REINITIALISATION,
+}
 
 
 def parse(kind: type[Envelope], payload: bytes) -> Envelope:
@@ -87,6 +93,7 @@ def encode_description(description: Description) -> pb.Description:
             for one in description.histories
         ],
         snapshot_limit=description.snapshot_limit,
+        resets=_RESETS[description.resets],
     )
 
 
@@ -133,6 +140,7 @@ def decode_description(message: pb.Description) -> Description:
             for one in message.histories
         ),
         snapshot_limit=message.snapshot_limit,
+        resets=next((kind for kind, code in _RESETS.items() if code == message.resets), Resets.COPY),
     )
 
 

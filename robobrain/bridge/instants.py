@@ -44,7 +44,8 @@ class KeepsInstants(ABC):
         Args:
             snapshot: A number that ``snapshot()`` gave.
             seed: None to continue with exactly the random numbers that would have come; else their seed.
-            silence: Populations, or regions as a whole, whose neurons fire no more from here on.
+            silence: Populations, or regions as a whole, whose neurons fire no more from here on; ``PRE:POST``
+                cuts the synapses between two of them (``*`` for all).
 
         Returns:
             Readings with number, time and outputs of the last step before the instant.

@@ -114,7 +114,7 @@ class LocalBrain(KeepsInstants):
 
     @property
     def kernel_pid(self) -> int:
-        """Process id of the kernel, which also names its process group."""
+        """Process id of the kernel, which also names its session."""
         return self._kernel.pid
 
     def reset(self, seed: int) -> Readings:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,6 +75,19 @@ class History:
     description: str = ""
 
 
+class Resets(StrEnum):
+    """How a brain returns to its settled state.
+
+    COPY: each episode runs in a copy of the settled process; all begin at the same instant, spikes in flight
+    included, and instants can be kept.
+    REINITIALISATION: after the first episode its state variables are set again, once the spikes in flight
+    have died down; episodes after the first repeat exactly with their seed. No instants, so no branches.
+    """
+
+    COPY = "copy"
+    REINITIALISATION = "reinitialisation"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Description:
     """What a brain is, and the order of its channels.
@@ -96,6 +110,7 @@ class Description:
         build_ms: Wall-clock time of each phase of the building.
         histories: Samples that come with the readings every few exchanges.
         snapshot_limit: Number of instants that it can keep; 0 where it can only return to the settled state.
+        resets: How it returns there.
     """
 
     protocol_version: str = PROTOCOL_VERSION
@@ -115,6 +130,7 @@ class Description:
     build_ms: Mapping[str, float]
     histories: tuple[History, ...] = ()
     snapshot_limit: int = 0
+    resets: Resets = Resets.COPY
 
     @property
     def input_size(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import struct
+from typing import Protocol
 
 from robobrain.errors import BrainFault, ProtocolError
 
@@ -15,6 +16,16 @@ _HEADER = struct.Struct("<I")
 
 class PipeClosed(BrainFault):
     """The other end of the pipe is gone."""
+
+
+class Frames(Protocol):
+    """Something that frames go through."""
+
+    def send(self, payload: bytes) -> None:
+        """Send one frame."""
+
+    def receive(self) -> bytes:
+        """Wait for one frame and return its payload."""
 
 
 class Pipe:

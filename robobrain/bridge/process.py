@@ -7,28 +7,41 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import tempfile
 import threading
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
+from typing import Self
 
+from robobrain.bridge import tie
 from robobrain.bridge.pipe import Pipe
 from robobrain.errors import BrainFault
 
+SOCKET = "{socket}"
+"""Word of a command that stands for the path of a Unix socket, where the process of the pipe has to call."""
+
 _LOG_TAIL_BYTES = 2000
+_CALL_S = 120.0
+"""Longest wait for that call (assumed): a launcher starts its processes, and they import what they need."""
+_LOOK_EVERY_S = 0.2
 
 
 class KernelProcess:
     """A running command with a pipe to it, alone in its own session.
 
+    A command inherits its end of the pipe. A launcher that passes no descriptor on gets a path instead, where
+    the process that it starts calls; such a command is tied to this process, as the launcher does not do it.
+
     A keeper thread starts the command and waits for its end. It lives as long as the command does, so a
     kernel that asks Linux to be killed with its parent, which means the *thread* that started it, stays
-    alive when the user's thread ends. Whatever the command has left behind in its process group ends with it.
+    alive when the user's thread ends. Whatever the command has left behind in its session ends with it.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], poll_s: float) -> None:
-        """Start ``command`` with ``--fd N`` appended, where N is its end of the pipe.
+        """Start ``command``; where it has no word `SOCKET`, ``--fd N`` is appended: N is its end of the pipe.
 
         Args:
             command: Program and arguments.
@@ -36,11 +49,26 @@ class KernelProcess:
             poll_s: How long one wait of the pipe lasts before it raises TimeoutError.
 
         Raises:
-            BrainFault: The command can't be started.
+            BrainFault: The command can't be started, or its process did not call.
         """
-        ours, theirs = socket.socketpair()
-        ours.settimeout(poll_s)
-        self.pipe = Pipe(ours)
+        if SOCKET in command:
+            with _Reception() as reception:
+                self._start(_tied(command, reception.path), environment, None)
+                connection = self._await_call(reception)
+        else:
+            connection, theirs = socket.socketpair()
+            with theirs:
+                try:
+                    self._start([*command, "--fd", str(theirs.fileno())], environment, theirs)
+                except BaseException:
+                    connection.close()
+                    raise
+        connection.settimeout(poll_s)
+        self.pipe = Pipe(connection)
+
+    def _start(
+        self, command: Sequence[str], environment: Mapping[str, str], theirs: socket.socket | None
+    ) -> None:
         self._owner_pid = os.getpid()
         self._log = tempfile.TemporaryFile()  # noqa: SIM115
         self._last_words = ""
@@ -48,7 +76,7 @@ class KernelProcess:
         started: Future[subprocess.Popen[bytes]] = Future()
         self._keeper = threading.Thread(
             target=self._keep,
-            args=([*command, "--fd", str(theirs.fileno())], {**os.environ, **environment}, theirs, started),
+            args=(command, {**os.environ, **environment}, theirs, started),
             name="kernel-keeper",
             daemon=True,
         )
@@ -56,40 +84,55 @@ class KernelProcess:
         try:
             self._process = started.result()
         except OSError as error:
-            self.pipe.close()
             raise BrainFault(f"the brain's command can't be started: {error}") from error
 
     def _keep(
         self,
-        command: list[str],
+        command: Sequence[str],
         environment: dict[str, str],
-        theirs: socket.socket,
+        theirs: socket.socket | None,
         started: Future[subprocess.Popen[bytes]],
     ) -> None:
-        with theirs:
-            try:
-                process = subprocess.Popen(
-                    command,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=self._log,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-            except OSError as error:
-                started.set_exception(error)
-                return
+        try:
+            process = subprocess.Popen(
+                command,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=self._log,
+                stderr=subprocess.STDOUT,
+                pass_fds=[] if theirs is None else [theirs.fileno()],
+                start_new_session=True,
+            )
+        except OSError as error:
+            started.set_exception(error)
+            return
         started.set_result(process)
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with self._reaping:
-            _kill_group(process.pid)
+            _kill_session(process.pid)
             process.wait()
+
+    def _await_call(self, reception: _Reception) -> socket.socket:
+        until = time.monotonic() + _CALL_S
+        try:
+            while self._keeper.is_alive():
+                if (connection := reception.caller(_LOOK_EVERY_S)) is not None:
+                    return connection
+                if time.monotonic() > until:
+                    raise BrainFault(
+                        f"no brain process called within {_CALL_S:g} s: rank 0 must run on this machine"
+                    )
+            raise BrainFault("the launcher ended before a brain process called")
+        except BaseException as error:
+            how = self._end_session()
+            if isinstance(error, BrainFault):
+                raise BrainFault(f"{error} ({how}). The end of its log:\n{self._last_words}") from None
+            raise
 
     @property
     def pid(self) -> int:
-        """Process id of the command, which also names its process group."""
+        """Process id of the command, which also names its session."""
         return self._process.pid
 
     def log_tail(self) -> str:
@@ -101,14 +144,11 @@ class KernelProcess:
         return self._last_words
 
     def is_stopped(self) -> bool:
-        """Return whether a process of the group is stopped by a signal."""
-        return any(
-            group == self.pid and state in "Tt"
-            for group, state in map(_group_and_state, Path("/proc").iterdir())
-        )
+        """Return whether a process of the session is stopped by a signal."""
+        return any(state in "Tt" for _, state in _processes_of(self.pid))
 
     def end(self, grace_s: float = 0.0, farewell: bytes = b"") -> str:
-        """End every process of the group and return how the command ended; may be called again.
+        """End every process of the session and return how the command ended; may be called again.
 
         In a forked copy of the process that started it this closes only the copy's end of the pipe.
 
@@ -123,28 +163,69 @@ class KernelProcess:
             with contextlib.suppress(OSError, BrainFault):
                 self.pipe.send(farewell)
         self._keeper.join(grace_s)
-        with self._reaping:
-            if self._process.returncode is None:
-                _kill_group(self.pid)
-        self._keeper.join()
+        how = self._end_session()
         with contextlib.suppress(OSError):
             self.pipe.drain()
         self.pipe.close()
+        return how
+
+    def _end_session(self) -> str:
+        with self._reaping:
+            if self._process.returncode is None:
+                _kill_session(self.pid)
+        self._keeper.join()
         self.log_tail()
         self._log.close()
         code = self._process.returncode
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
-def _kill_group(group: int) -> None:
+class _Reception:
+    """A Unix socket that only this user can reach, for one call."""
+
+    def __init__(self) -> None:
+        self._folder = tempfile.TemporaryDirectory(prefix="robobrain-")
+        self.path = str(Path(self._folder.name) / "pipe")
+        self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.bind(self.path)
+        self._listener.listen(1)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._listener.close()
+        self._folder.cleanup()
+
+    def caller(self, timeout_s: float) -> socket.socket | None:
+        """Return the connection of who called, None where nobody did in time."""
+        self._listener.settimeout(timeout_s)
+        try:
+            return self._listener.accept()[0]
+        except TimeoutError:
+            return None
+
+
+def _tied(command: Sequence[str], path: str) -> list[str]:
+    """Return ``command`` with ``path`` in place of `SOCKET`, ending with this process."""
+    return [sys.executable, tie.__file__, *(path if word == SOCKET else word for word in command)]
+
+
+def _kill_session(session: int) -> None:
+    """Kill every process of a session; launchers put theirs into process groups of their own."""
     with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)
+        os.killpg(session, signal.SIGKILL)
+    for pid, state in _processes_of(session):
+        if state != "Z":
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
-def _group_and_state(entry: Path) -> tuple[int, str]:
-    """Return process group and state of a directory of /proc, (0, "") where it is no living process."""
-    try:
-        fields = (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else []
-    except OSError:
-        fields = []
-    return (int(fields[2]), fields[0]) if fields else (0, "")
+def _processes_of(session: int) -> Iterator[tuple[int, str]]:
+    """Yield number and state of each process of a session, ended ones that nobody has waited for included."""
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if entry.name.isdigit():
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+                if fields and int(fields[3]) == session:
+                    yield int(entry.name), fields[0]

@@ -20,7 +20,7 @@ from robobrain.bridge.codec import (
     unpack_float32,
 )
 from robobrain.bridge.messages import Description, Readings, Samples, Spikes, check_inputs
-from robobrain.bridge.pipe import Pipe, PipeClosed
+from robobrain.bridge.pipe import Frames, PipeClosed
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ConfigurationError, ProtocolError
 
@@ -86,7 +86,7 @@ class Server:
     an instant. What runs them in copies of the process derives from this.
     """
 
-    def __init__(self, model: KernelModel, pipe: Pipe) -> None:
+    def __init__(self, model: KernelModel, pipe: Frames) -> None:
         """Prepare to serve ``model`` through ``pipe``."""
         self._model = model
         self._pipe = pipe
@@ -147,7 +147,7 @@ class Server:
             return b""
         except Exception as error:
             _LOGGER.exception("the model failed to begin an episode")
-            self._send(episode_lost(beginning, error))
+            self._lose_episode(beginning, error)
             return b""
         self._send(pb.Reply(id=beginning.id, readings=episode.first_readings()))
         while True:
@@ -179,9 +179,12 @@ class Server:
             raise
         except Exception as error:
             _LOGGER.exception("the model failed in step %d", request.step.seq)
-            self._send(episode_lost(beginning, error))
+            self._lose_episode(beginning, error)
             return False
         return True
+
+    def _lose_episode(self, beginning: pb.Request, error: Exception) -> None:
+        self._send(episode_lost(beginning, error))
 
     def _describe(self, request: pb.Request) -> None:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -231,6 +232,13 @@ def link(
         str | None, typer.Option(help="Only the brain of a running server, HOST:PORT, as it is wired.")
     ] = None,
     credentials: Annotated[Path | None, typer.Option(help="With --connect: the client's folder.")] = None,
+    ranks: Annotated[
+        list[int] | None,
+        typer.Option(min=1, help="Through the pipe on so many MPI ranks; can be repeated, for a table."),
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Threads of each process (default: the size's own).")
+    ] = None,
 ) -> None:
     """Measure what an exchange costs on top of NEST's own Run, with 16 sources and 20 monitors."""
     from robobrain.tasks.joystick.link_benchmark import measure_link, measure_served_exchange  # noqa: PLC0415
@@ -256,9 +264,13 @@ def link(
         console.print(table)
         return
     comparisons = []
-    for size in brain:
+    for size, number in itertools.product(brain, ranks or ()):
         with build_progress(size) as progress:
-            pipe = measure_link(size, exchanges=exchanges, on_build=progress)
+            cost = measure_link(size, exchanges=exchanges, ranks=number, threads=threads, on_build=progress)
+        table.add_row(*_cost_row(cost, f"{number} rank{'s' * (number > 1)}"))
+    for size in () if ranks else brain:
+        with build_progress(size) as progress:
+            pipe = measure_link(size, exchanges=exchanges, threads=threads, on_build=progress)
         table.add_row(*_cost_row(pipe, "pipe"))
         if grpc:
             remote = measure_link(size, exchanges=exchanges, grpc=True)

@@ -53,6 +53,9 @@ def run(
     threads: Annotated[
         int | None, typer.Option(help="Threads of the brain (default: the size's own).")
     ] = None,
+    ranks: Annotated[
+        int | None, typer.Option(min=1, help="MPI processes of the brain, each with --threads threads.")
+    ] = None,
     exchange_ms: Annotated[float, typer.Option(help="Period of the exchange of brain and body.")] = 10.0,
     spikes: Annotated[bool, typer.Option("--spikes/--no-spikes", help="Record all spikes.")] = True,
     spikes_of: Annotated[
@@ -115,6 +118,7 @@ def run(
         trials=trials,
         seed=seed,
         threads=threads,
+        ranks=ranks,
         exchange_ms=exchange_ms,
         record_spikes=spikes if spikes_of is None else spikes_of,
         live=show,

@@ -30,6 +30,15 @@ def serve(
     threads: Annotated[
         int | None, typer.Option(help="Threads of each brain (default: the size's own).")
     ] = None,
+    ranks: Annotated[
+        int | None, typer.Option(min=1, help="MPI processes of each brain, each with --threads threads.")
+    ] = None,
+    launcher: Annotated[
+        str | None,
+        typer.Option(
+            help="Command that starts the ranks: 'mpirun -n 4', 'srun -n 4' (default with --ranks: mpirun)."
+        ),
+    ] = None,
     exchange_ms: Annotated[float, typer.Option(help="Period of the exchange.")] = 10.0,
     spikes: Annotated[bool, typer.Option("--spikes/--no-spikes", help="Send all spikes.")] = True,
     interfaces: Annotated[
@@ -62,7 +71,7 @@ def serve(
         _make_credentials(make_credentials, host or _own_names(), days)
         return
     _log_as(log_format)
-    from robobrain.brain.config import kernel_config  # noqa: PLC0415
+    from robobrain.brain.config import kernel_config, mpi_launcher  # noqa: PLC0415
     from robobrain.brain.kernel import kernel_command  # noqa: PLC0415
     from robobrain.bridge.rendezvous import write_rendezvous  # noqa: PLC0415
     from robobrain.bridge.security import Address, ServerCredentials  # noqa: PLC0415
@@ -72,10 +81,15 @@ def serve(
     if mutual_tls and credentials is None:
         raise ConfigurationError("--mutual-tls needs --credentials DIR/server")
     kernel = kernel_config(
-        brain, exchange_ms=exchange_ms, threads=threads, record_spikes=spikes, interfaces=interfaces
+        brain,
+        exchange_ms=exchange_ms,
+        threads=threads,
+        record_spikes=spikes,
+        interfaces=interfaces,
+        ranks=0 if ranks is None and launcher is not None else ranks,
     )
     config = ServerConfig(
-        command=kernel_command(dataclasses.asdict(kernel)),
+        command=kernel_command(dataclasses.asdict(kernel), launcher=mpi_launcher(ranks, launcher)),
         listen=Address.parse(listen),
         pool=pool,
         min_brains=min_brains,

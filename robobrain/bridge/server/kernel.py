@@ -81,7 +81,7 @@ class Kernel:
 
     @property
     def pid(self) -> int:
-        """Process id of the kernel, which also names its process group."""
+        """Process id of the kernel, which also names its session."""
         return self._process.pid
 
     @property

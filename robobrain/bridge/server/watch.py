@@ -16,7 +16,7 @@ _KIB_PER_MIB = 1024.0
 
 @dataclass(frozen=True, kw_only=True)
 class Activity:
-    """What the processes of a group do at one moment.
+    """What the processes of a session do at one moment.
 
     Attributes:
         cpu_s: Processor time that they have used.
@@ -29,9 +29,11 @@ class Activity:
     is_stopped: bool
 
 
-def activity(group: int) -> Activity:
-    """Return what the processes of process group ``group`` do now."""
-    rows = [fields for fields in map(_fields, Path("/proc").iterdir()) if fields and int(fields[2]) == group]
+def activity(session: int) -> Activity:
+    """Return what the processes of ``session`` do now."""
+    rows = [
+        fields for fields in map(_fields, Path("/proc").iterdir()) if fields and int(fields[3]) == session
+    ]
     return Activity(
         cpu_s=sum(int(fields[11]) + int(fields[12]) for fields in rows) / _TICKS_PER_S,
         is_active=any(fields[0] in "RD" for fields in rows),
@@ -39,12 +41,12 @@ def activity(group: int) -> Activity:
     )
 
 
-def memory_mib(group: int) -> float:
-    """Return the memory of the processes of ``group``, each shared page counted once."""
+def memory_mib(session: int) -> float:
+    """Return the memory of the processes of ``session``, each shared page counted once."""
     total_kib = 0
     for entry in Path("/proc").iterdir():
         fields = _fields(entry)
-        if fields and int(fields[2]) == group:
+        if fields and int(fields[3]) == session:
             total_kib += _proportional_kib(entry)
     return total_kib / _KIB_PER_MIB
 
@@ -66,16 +68,16 @@ def _fields(entry: Path) -> list[str]:
 
 
 class StallDetector:
-    """Tells from repeated looks whether a group of processes has come to a halt."""
+    """Tells from repeated looks whether the processes of a session have come to a halt."""
 
-    def __init__(self, group: int, stall_s: float) -> None:
-        """Watch process group ``group``.
+    def __init__(self, session: int, stall_s: float) -> None:
+        """Watch the processes of ``session``.
 
         Args:
-            group: Process group.
+            session: Number of the session.
             stall_s: How long it may neither use processor time nor ask for it.
         """
-        self._group = group
+        self._session = session
         self._stall_s = stall_s
         self.restart(0.0)
 
@@ -86,8 +88,8 @@ class StallDetector:
         self._was_stopped = False
 
     def look(self, now_s: float) -> str | None:
-        """Return why the group counts as hung at time ``now_s``, None while it gets on."""
-        seen = activity(self._group)
+        """Return why the session counts as hung at time ``now_s``, None while it gets on."""
+        seen = activity(self._session)
         if seen.is_stopped and self._was_stopped:
             return "is stopped by a signal"
         self._was_stopped = seen.is_stopped

@@ -7,6 +7,12 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
 
+class ResetMethod(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    RESET_METHOD_UNSPECIFIED: _ClassVar[ResetMethod]
+    RESET_METHOD_COPY: _ClassVar[ResetMethod]
+    RESET_METHOD_REINITIALISATION: _ClassVar[ResetMethod]
+
 class FaultCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
     FAULT_CODE_UNSPECIFIED: _ClassVar[FaultCode]
@@ -15,6 +21,9 @@ class FaultCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     FAULT_CODE_EPISODE_LOST: _ClassVar[FaultCode]
     FAULT_CODE_BRAIN_LOST: _ClassVar[FaultCode]
     FAULT_CODE_SNAPSHOT: _ClassVar[FaultCode]
+RESET_METHOD_UNSPECIFIED: ResetMethod
+RESET_METHOD_COPY: ResetMethod
+RESET_METHOD_REINITIALISATION: ResetMethod
 FAULT_CODE_UNSPECIFIED: FaultCode
 FAULT_CODE_CONFIGURATION: FaultCode
 FAULT_CODE_PROTOCOL: FaultCode
@@ -115,7 +124,7 @@ class BuildPhase(_message.Message):
     def __init__(self, name: _Optional[str] = ..., duration_ms: _Optional[float] = ...) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("protocol_version", "identity", "brain", "nest_version", "ranks", "threads", "resolution_ms", "exchange_ms", "settle_ms", "neurons", "synapses", "inputs", "outputs", "populations", "build", "histories", "snapshot_limit")
+    __slots__ = ("protocol_version", "identity", "brain", "nest_version", "ranks", "threads", "resolution_ms", "exchange_ms", "settle_ms", "neurons", "synapses", "inputs", "outputs", "populations", "build", "histories", "snapshot_limit", "resets")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     BRAIN_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +142,7 @@ class Description(_message.Message):
     BUILD_FIELD_NUMBER: _ClassVar[int]
     HISTORIES_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    RESETS_FIELD_NUMBER: _ClassVar[int]
     protocol_version: str
     identity: str
     brain: str
@@ -150,7 +160,8 @@ class Description(_message.Message):
     build: _containers.RepeatedCompositeFieldContainer[BuildPhase]
     histories: _containers.RepeatedCompositeFieldContainer[History]
     snapshot_limit: int
-    def __init__(self, protocol_version: _Optional[str] = ..., identity: _Optional[str] = ..., brain: _Optional[str] = ..., nest_version: _Optional[str] = ..., ranks: _Optional[int] = ..., threads: _Optional[int] = ..., resolution_ms: _Optional[float] = ..., exchange_ms: _Optional[float] = ..., settle_ms: _Optional[float] = ..., neurons: _Optional[int] = ..., synapses: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., populations: _Optional[_Iterable[_Union[PopulationInfo, _Mapping]]] = ..., build: _Optional[_Iterable[_Union[BuildPhase, _Mapping]]] = ..., histories: _Optional[_Iterable[_Union[History, _Mapping]]] = ..., snapshot_limit: _Optional[int] = ...) -> None: ...
+    resets: ResetMethod
+    def __init__(self, protocol_version: _Optional[str] = ..., identity: _Optional[str] = ..., brain: _Optional[str] = ..., nest_version: _Optional[str] = ..., ranks: _Optional[int] = ..., threads: _Optional[int] = ..., resolution_ms: _Optional[float] = ..., exchange_ms: _Optional[float] = ..., settle_ms: _Optional[float] = ..., neurons: _Optional[int] = ..., synapses: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., populations: _Optional[_Iterable[_Union[PopulationInfo, _Mapping]]] = ..., build: _Optional[_Iterable[_Union[BuildPhase, _Mapping]]] = ..., histories: _Optional[_Iterable[_Union[History, _Mapping]]] = ..., snapshot_limit: _Optional[int] = ..., resets: _Optional[_Union[ResetMethod, str]] = ...) -> None: ...
 
 class History(_message.Message):
     __slots__ = ("name", "unit", "columns", "interval_ms", "description")

@@ -42,7 +42,13 @@ class LinkCost:
 
 
 def measure_link(
-    brain: str, *, exchanges: int, grpc: bool = False, on_build: BuildListener | None = None
+    brain: str,
+    *,
+    exchanges: int,
+    grpc: bool = False,
+    ranks: int | None = None,
+    threads: int | None = None,
+    on_build: BuildListener | None = None,
 ) -> LinkCost:
     """Drive a brain with 16 sources that change in every exchange and 20 monitors; return the medians.
 
@@ -50,6 +56,8 @@ def measure_link(
         brain: Size of the brain.
         exchanges: How many to measure.
         grpc: Through a server in a process of its own, instead of the pipe.
+        ranks: MPI processes, through the pipe; None for one process.
+        threads: Threads of each process; None for the size's own. Not with a server.
         on_build: Told how far the building is.
     """
     from robobrain.brain.config import local_brain  # noqa: PLC0415
@@ -59,9 +67,8 @@ def measure_link(
         wiring = Path(folder) / "benchmark.yaml"
         wiring.write_text(yaml.safe_dump(_benchmark_wiring()), encoding="utf-8")
         if not grpc:
-            return _time_exchanges(
-                stack.enter_context(local_brain(brain, interfaces=wiring, on_progress=on_build)), exchanges
-            )
+            link = local_brain(brain, interfaces=wiring, ranks=ranks, threads=threads, on_progress=on_build)
+            return _time_exchanges(stack.enter_context(link), exchanges)
         address = stack.enter_context(served(brain, "--interfaces", str(wiring)))
         return _time_exchanges(stack.enter_context(RemoteBrain(address, on_progress=on_build)), exchanges)
 

@@ -62,6 +62,7 @@ class RunPlan:
             recorded.
         command: Command line that asked for the run, for the manifest.
         spares: Number of brains that are kept ready to take over from a lost one.
+        ranks: MPI processes of the kernel, each with ``threads`` threads; None for one process.
         on_fault: What to do when the brain is lost: end the run so that it can be resumed (``suspend``), go
             on with a spare (``failover``), or end it there as if it had been planned so (``truncate``).
         exchange: Whether brain and body take turns (``lockstep``) or compute the same span of time at once
@@ -84,6 +85,7 @@ class RunPlan:
     devices: Devices = NO_DEVICES
     command: Sequence[str] = field(default_factory=tuple)
     spares: int = 0
+    ranks: int | None = None
     on_fault: str = "suspend"
     exchange: Exchange = "lockstep"
 

@@ -34,6 +34,7 @@ class BrainSource:
         connect: ``host:port`` of a server, or ``@FILE`` with its rendezvous file; None for a brain on this
             machine.
         credentials: Folder of the client's credentials, for a server that asks for them.
+        ranks: MPI processes of ``threads`` threads each; None for one, or for whatever the server has.
     """
 
     brain: str | None = None
@@ -44,6 +45,7 @@ class BrainSource:
     devices: Devices = NO_DEVICES
     connect: str | None = None
     credentials: Path | None = None
+    ranks: int | None = None
 
     def __post_init__(self) -> None:
         if self.credentials is not None and self.connect is None:
@@ -75,6 +77,7 @@ class BrainSource:
                 exchange_ms=self.exchange_ms,
                 threads=self.threads,
                 alterations=self.alterations,
+                ranks=self.ranks,
             )
             if not self.devices.empty:
                 spec = choose(self.name).spec(alterations=self.alterations)
@@ -108,6 +111,7 @@ class BrainSource:
             record_spikes=self.record_spikes,
             alterations=self.alterations,
             devices=None if self.devices.empty else self.devices,
+            ranks=self.ranks,
             on_progress=on_progress,
         )
 
@@ -125,7 +129,8 @@ class BrainSource:
         return remote
 
     def _check_served(self, address: str, served: Description) -> None:
-        wanted = {"brain": self.brain, "threads": self.threads, "exchange_ms": self.exchange_ms}
+        names = ("brain", "ranks", "threads", "exchange_ms")
+        wanted = {name: getattr(self, name) for name in names}
         for name, value in wanted.items():
             if value is not None and value != getattr(served, name):
                 raise ConfigurationError(

@@ -1,0 +1,186 @@
+"""The brain on MPI ranks; needs NEST with MPI: ``make mpi``, then ``make test-mpi``."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import pytest
+from bridge_processes import wait_until_gone
+from server_tools import Front
+
+from robobrain.brain.config import kernel_config, local_brain, mpi_launcher
+from robobrain.brain.kernel import kernel_command
+from robobrain.bridge import LocalBrain
+from robobrain.bridge.messages import Resets
+from robobrain.bridge.remote import RemoteBrain
+from robobrain.errors import BrainFault, ConfigurationError
+from robobrain.seeding import generator
+
+Course = tuple[np.ndarray, np.ndarray, np.ndarray]
+
+
+def why_not() -> str:
+    """Return what is missing for ranks, empty where they can run."""
+    if shutil.which("mpirun") is None:
+        return "no mpirun"
+    if importlib.util.find_spec("mpi4py") is None:
+        return "no mpi4py: run 'make mpi' and use .venv-mpi"
+    asked = subprocess.run(
+        [sys.executable, "-c", "import nest; print('MPI', nest.build_info['have_mpi'])"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return "" if "MPI True" in asked.stdout else "this NEST has no MPI: run 'make mpi' and use .venv-mpi"
+
+
+WHY_NOT = why_not()
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "runs")]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def root_may_launch() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT", "1")
+        patch.setenv("OMPI_ALLOW_RUN_AS_ROOT_CONFIRM", "1")
+        yield
+
+
+def session(pid: int) -> set[int]:
+    """Return the processes of the session that ``pid`` leads."""
+    members = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(fields[3]) == pid and fields[0] != "Z":
+                members.add(int(entry.name))
+    return members
+
+
+def ranks_of(brain: LocalBrain) -> list[int]:
+    """Return the processes of the ranks of a brain, without their launcher."""
+    return sorted(session(brain.kernel_pid) - {brain.kernel_pid})
+
+
+def course(brain: LocalBrain | RemoteBrain, seed: int, steps: int = 8, inputs: int = 1) -> Course:
+    """Run an episode with random inputs; return outputs, spike times and senders."""
+    values = generator(inputs, "test").random((steps, brain.description.input_size), dtype=np.float32)
+    readings = [brain.reset(seed)] + [brain.step(one) for one in values]
+    spikes = [one for one in (*(reading.spikes for reading in readings), brain.collect()) if one is not None]
+    return (
+        np.array([one.outputs for one in readings]),
+        np.concatenate([one.t_ms for one in spikes]),
+        np.concatenate([one.sender for one in spikes]),
+    )
+
+
+def run_for(brain: LocalBrain, steps: int) -> None:
+    for _ in range(steps):
+        brain.step(np.zeros(brain.description.input_size))
+
+
+def equal(one: Course, other: Course) -> bool:
+    return all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
+
+
+@pytest.fixture(scope="module")
+def on_ranks() -> Iterator[tuple[LocalBrain, Course]]:
+    """A brain on two ranks, and its first episode."""
+    with local_brain("tiny", ranks=2, threads=1, record_spikes=True) as brain:
+        yield brain, course(brain, 1)
+        members = session(brain.kernel_pid)
+    assert not wait_until_gone(members)
+
+
+def test_two_ranks_and_two_threads_give_the_same_first_session(
+    on_ranks: tuple[LocalBrain, Course],
+) -> None:
+    with local_brain("tiny", threads=2, record_spikes=True) as threads:
+        assert equal(course(threads, 1), on_ranks[1])
+    assert len(on_ranks[1][1]) > 1000
+
+
+def test_rates_agree_between_one_and_two_virtual_processes(on_ranks: tuple[LocalBrain, Course]) -> None:
+    with local_brain("tiny", threads=1, record_spikes=True) as alone:
+        one, two = len(course(alone, 1)[1]), len(on_ranks[1][1])
+    assert one != two  # another course
+    assert abs(one - two) < 0.2 * one
+
+
+def test_an_episode_repeats_whatever_was_run_before_it(on_ranks: tuple[LocalBrain, Course]) -> None:
+    brain, _ = on_ranks
+    course(brain, 5, steps=2, inputs=2)
+    before = course(brain, 7)
+    course(brain, 8, steps=5, inputs=3)
+    assert equal(course(brain, 7), before)
+    assert not equal(course(brain, 9), before)
+
+
+def test_ranks_say_what_they_are_and_keep_no_instants(on_ranks: tuple[LocalBrain, Course]) -> None:
+    brain, _ = on_ranks
+    said = brain.description
+    assert (said.ranks, said.threads, said.snapshot_limit) == (2, 1, 0)
+    assert said.resets is Resets.REINITIALISATION
+    brain.reset(1)
+    with pytest.raises(ConfigurationError, match="keeps no snapshots"):
+        brain.snapshot()
+    brain.step(np.zeros(said.input_size))
+
+
+@pytest.mark.parametrize(
+    ("rank", "sent", "outcome"),
+    [
+        (0, signal.SIGKILL, "process ended"),
+        (1, signal.SIGKILL, "process ended"),
+        (1, signal.SIGSTOP, "stopped by a signal"),
+    ],
+)
+def test_losing_a_rank_is_a_fault_and_leaves_no_process(rank: int, sent: int, outcome: str) -> None:
+    with local_brain("0.002", ranks=2, threads=1) as brain:
+        brain.reset(1)
+        members = session(brain.kernel_pid)
+        os.kill(ranks_of(brain)[rank], sent)
+        with pytest.raises(BrainFault, match=outcome):
+            run_for(brain, 10_000)
+        assert not wait_until_gone(members)
+
+
+def test_the_ranks_end_with_the_process_that_started_them() -> None:
+    script = (
+        "import sys, time; from robobrain.brain.config import local_brain;"
+        "brain = local_brain('0.002', ranks=2, threads=1);"
+        "print(brain.kernel_pid, flush=True); time.sleep(600)"
+    )
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as user:
+        assert user.stdout is not None
+        members = session(int(user.stdout.readline()))
+        assert len(members) >= 3
+        user.kill()
+    assert not wait_until_gone(members)
+
+
+def test_a_launcher_that_fails_is_named() -> None:
+    with pytest.raises(BrainFault, match=r"no-such-launcher can't be started"):
+        local_brain("0.002", launcher="no-such-launcher -n 2")
+    with pytest.raises(BrainFault, match="started 2 ranks, 3 were asked for"):
+        local_brain("0.002", ranks=3, launcher="mpirun --oversubscribe -n 2")
+
+
+def test_a_server_on_two_ranks_serves_a_session(on_ranks: tuple[LocalBrain, Course]) -> None:
+    config = kernel_config("tiny", threads=1, ranks=2, record_spikes=True)
+    command = kernel_command(asdict(config), launcher=mpi_launcher(2, None))
+    with Front(command=command, stall_s=20.0) as front, RemoteBrain(front.address) as brain:
+        assert brain.description.ranks == 2
+        assert equal(course(brain, 1), on_ranks[1])
