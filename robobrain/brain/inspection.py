@@ -50,7 +50,7 @@ class DeviceRow:
 # Measured at `small` on one thread, in microseconds; see docs/devices.md.
 _STEP_US = 0.03  # a generator at one target for one time step
 _WRITE_US = 1.5  # one value written to one generator
-_COUNTER_US = 6.0  # one counting neuron read
+_COUNTER_US = 5.0  # one channel read; two or three share a counting neuron
 _SAMPLE_US = 0.1  # one quantity of one neuron recorded once and read
 _BLOCK_US = 0.4  # one sample of an equation computed and written
 
