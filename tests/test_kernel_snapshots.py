@@ -196,7 +196,7 @@ def test_a_killed_holder_is_a_clear_error_and_the_episode_goes_on(brain: LocalBr
     pid = holder_of(brain, lost)
     os.kill(pid, signal.SIGKILL)
     assert not wait_until_gone({pid})
-    with pytest.raises(SnapshotFault, match=f"held snapshot {lost} was lost; it is gone"):
+    with pytest.raises(SnapshotFault, match=f"snapshot {lost} is gone: the process that held it was lost"):
         brain.restore(lost)
     assert run(brain, 5) == expected
     assert [info.id for info in brain.snapshots()] == [kept]

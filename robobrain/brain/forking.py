@@ -25,6 +25,7 @@ from robobrain.brain.holder import (
     Channel,
     Team,
     adopt_orphans,
+    be_expendable,
     end_with_parent,
     fork,
     memory_of,
@@ -197,8 +198,7 @@ class ForkServer(Server):
         try:
             answer, end = kept.channel.receive()
         except EOFError:
-            self._snapshots.drop(number)
-            raise SnapshotFault(f"the process that held snapshot {number} was lost; it is gone") from None
+            raise self._snapshots.lose(number) from None
         if isinstance(answer, Refused):
             raise SnapshotFault(f"snapshot {number} can't be restored now: {answer.why}")
         self._episode = _Episode(kept.pid, kept.channel, request)
@@ -329,8 +329,12 @@ class ForkServer(Server):
         self._pipe.send(reply)
 
     def _hold(self, channel: Channel, episode: Steps) -> NoReturn:
-        """Hold an instant until the kernel lets go of it, or has it restored."""
+        """Hold an instant until the kernel lets go of it, or has it restored.
+
+        Where memory runs out, an instant is lost rather than the episode or the settled brain.
+        """
         self._is_tied = False
+        be_needed = be_expendable()
         while True:
             try:
                 wake, _ = channel.receive()
@@ -347,6 +351,7 @@ class ForkServer(Server):
                 ours.close()
                 channel = theirs
                 continue
+            be_needed()
             theirs.close()
             channel.send(Woken(pid), ours)
             ours.close()

@@ -7,9 +7,11 @@ potentials, spikes in flight, synaptic traces, generators.
 from __future__ import annotations
 
 import array
+import contextlib
 import ctypes
 import os
 import pickle
+import select
 import signal
 import socket
 import warnings
@@ -25,6 +27,9 @@ _PR_SET_PDEATHSIG, _PR_SET_CHILD_SUBREAPER = 1, 36
 _MADV_COLLAPSE = 25
 """From <linux/mman.h>; Linux 6.1 or later."""
 _HUGE_PAGE_BYTES = 2 * 2**20
+_OUT_OF_MEMORY_SCORE = Path("/proc/self/oom_score_adj")
+_EXPENDABLE = 1000
+"""The most there is, see proc(5)."""
 _MESSAGE_BYTES = 2**16
 _DESCRIPTOR_BYTES = array.array("i").itemsize
 
@@ -68,6 +73,12 @@ class Channel:
             raise EOFError
         end = Channel(socket.socket(fileno=descriptors[0])) if descriptors else None
         return pickle.loads(payload), end
+
+    def is_lost(self) -> bool:
+        """Return whether no process holds the other end any more."""
+        line = select.poll()
+        line.register(self._socket, 0)  # hang-ups and errors are always told
+        return bool(line.poll(0))
 
     def close(self) -> None:
         """Close this end; may be called again."""
@@ -121,6 +132,24 @@ def adopt_orphans() -> None:
 def end_with_parent() -> None:
     """Have Linux kill this process when the thread that started it ends."""
     _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def be_expendable() -> Callable[[], None]:
+    """Have Linux end this process before others where memory runs out; return what takes that back.
+
+    Without /proc, or where it can't be written to, nothing happens.
+    """
+    try:
+        before = int(_OUT_OF_MEMORY_SCORE.read_text())
+    except OSError:
+        return lambda: None
+    _rank_for_killing(_EXPENDABLE)
+    return lambda: _rank_for_killing(before)
+
+
+def _rank_for_killing(score: int) -> None:
+    with contextlib.suppress(OSError):
+        _OUT_OF_MEMORY_SCORE.write_text(str(score))
 
 
 def memory_of(pid: int) -> tuple[int, int]:

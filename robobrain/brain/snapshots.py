@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from robobrain.brain.holder import Channel, memory_of
 from robobrain.brain.limits import Limits
 from robobrain.bridge.messages import SnapshotInfo
-from robobrain.errors import ConfigurationError
+from robobrain.errors import ConfigurationError, SnapshotFault
 
 _STARTS_REMEMBERED = 64
 
@@ -40,6 +40,7 @@ class Snapshots:
     limits: Limits
     _held: dict[int, Kept] = field(default_factory=dict)
     _evicted: set[int] = field(default_factory=set)
+    _lost: set[int] = field(default_factory=set)
     _starts: dict[Origin, dict[Inputs, State]] = field(default_factory=dict)
     _ids: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
     _uses: itertools.count[int] = field(default_factory=lambda: itertools.count(1))
@@ -69,6 +70,7 @@ class Snapshots:
 
         Raises:
             ConfigurationError: There is no such instant; the message says whether it was evicted.
+            SnapshotFault: Its holder was lost.
         """
         kept = self._find(number)
         kept.used = next(self._uses)
@@ -82,6 +84,12 @@ class Snapshots:
         """
         self._find(number).channel.close()
         self.forget(number)
+
+    def lose(self, number: int) -> SnapshotFault:
+        """Forget an instant whose holder is gone; return what to tell about it."""
+        self.drop(number)
+        self._lost.add(number)
+        return _lost(number)
 
     def forget(self, number: int) -> None:
         """Forget an instant whose channel serves something else now."""
@@ -101,7 +109,9 @@ class Snapshots:
             kept.channel.close()
 
     def infos(self) -> list[SnapshotInfo]:
-        """Return what each instant is and costs now."""
+        """Return what each instant is and costs now; those whose holders were lost are forgotten."""
+        for number in [number for number, kept in self._held.items() if kept.channel.is_lost()]:
+            self.lose(number)
         return [_info(number, kept) for number, kept in self._held.items()]
 
     def starts(self, origin: Origin) -> Mapping[Inputs, State]:
@@ -127,8 +137,16 @@ class Snapshots:
                 f"{self.limits.count} are kept at most"
                 + (f", with {self.limits.private_bytes} bytes" if self.limits.private_bytes else "")
             )
+        if number in self._lost:
+            raise _lost(number)
         known = ", ".join(map(str, self._held)) or "none"
         raise ConfigurationError(f"there is no snapshot {number}; there are: {known}")
+
+
+def _lost(number: int) -> SnapshotFault:
+    return SnapshotFault(
+        f"snapshot {number} is gone: the process that held it was lost, by a signal or for want of memory"
+    )
 
 
 def _info(number: int, kept: Kept) -> SnapshotInfo:
