@@ -20,6 +20,7 @@ from robobrain.brain.history_taps import FieldTap, SampleChunk, SpikeTimesTap, T
 from robobrain.brain.inspection import inspect, membranes, rhythm_targets
 from robobrain.brain.nodes import Floats, Nodes
 from robobrain.brain.panel import Panel
+from robobrain.brain.recorders import Recorders
 from robobrain.brain.selectors import select_groups
 from robobrain.brain.signals import (
     DirectEquationSource,
@@ -51,7 +52,6 @@ class Instruments:
             ConfigurationError: A device does not fit the brain; nothing was made.
         """
         inspect(devices, site)
-        self._nest, self._t0_ms = site.nest, t0_ms
         self._history_ms, self._since_ms = devices.history_ms, 0.0
         self.panel = Panel(site, devices.inputs, devices.outputs)
         self._equations = [_EquationDevice(site, source, t0_ms) for source in devices.equations]
@@ -62,11 +62,13 @@ class Instruments:
         for silence in devices.silenced:
             ids = membranes(silence.name, silence.targets, site)
             site.nest.NodeCollection(ids).V_th = math.inf
+        self._recorders = Recorders(site, t0_ms)
         self._taps: list[Tap] = [
-            *(FieldTap(site, field, t0_ms) for field in devices.fields),
-            *(VoltageTap(site, voltage, t0_ms) for voltage in devices.voltages),
-            *(SpikeTimesTap(site, monitor, t0_ms) for monitor in devices.spike_times),
+            *(FieldTap(site, field, self._recorders) for field in devices.fields),
+            *(VoltageTap(site, voltage, self._recorders) for voltage in devices.voltages),
+            *(SpikeTimesTap(site, monitor, self._recorders) for monitor in devices.spike_times),
         ]
+        self._recorders.connect()
 
     def write(self, inputs: NDArray[np.float32], t_ms: float) -> None:
         """Let the inputs act from ``t_ms`` on, NEST's present time, and the equations go on.
@@ -85,13 +87,8 @@ class Instruments:
 
     def flush(self) -> tuple[SampleChunk, ...]:
         """Return all samples since the last ones; call it between ``Prepare`` and ``Cleanup``."""
-        if not self._taps:
-            return ()
         self._since_ms = 0.0
-        self._nest.Cleanup()  # recorders can't be cleared while prepared, and cost their whole history
-        samples = tuple(tap.take() for tap in self._taps)
-        self._nest.Prepare()
-        return samples
+        return tuple(tap.take() for tap in self._taps) if self._recorders.read() else ()
 
 
 class _EquationDevice:

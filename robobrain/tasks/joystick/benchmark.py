@@ -313,13 +313,13 @@ def _cpu_ms(group: int) -> float:
 
 
 def _benchmark_devices(sources: int, monitors: int, *, mixed: bool) -> dict[str, list[dict[str, Any]]]:
-    """Return sources and monitors on populations that every brain has."""
+    """Return sources and monitors, each kind on all of eight populations that every brain has."""
     zones = [f"{zone}_{cell}" for zone in ("VL_EZ", "VL_IZ", "VM_EZ", "VM_IZ") for cell in ("TC", "TCm")]
     wanted: dict[str, list[dict[str, Any]]] = {}
     common: dict[str, Any] = {"provenance": {"assumed": "only to measure cost"}, "description": "benchmark"}
     port: dict[str, Any] = common | {"unit": "1", "channels": ["value"], "low": 0.0, "high": 1.0}
     for number in range(sources):
-        cells = {"population": zones[number % 8], "fraction": 0.2}
+        cells = {"population": zones[number // (5 if mixed else 1) % 8], "fraction": 0.2}
         rate = port | {
             "encoder": {"rate": {"gain_hz_per_unit": 50.0, "max_hz": 50.0}},
             "targets": [cells | {"weight_nS": 1.0}],
@@ -347,7 +347,7 @@ def _benchmark_devices(sources: int, monitors: int, *, mixed: bool) -> dict[str,
         section, entry = kinds[number % len(kinds)]
         wanted.setdefault(section, []).append(entry | {"name": f"source{number}"})
     for number in range(monitors):
-        cells = {"population": zones[number % 8]}
+        cells = {"population": zones[number // (4 if mixed else 1) % 8]}
         rates = port | {"decoder": {"rate": {"tau_rise_ms": 5.0, "tau_decay_ms": 30.0}}, "cells": cells}
         times = port | {"decoder": {"spike_times": True}, "cells": cells}
         field = common | {"signal": "lfp", "groups": {"all": [cells]}, "interval_ms": 2.0}
