@@ -182,7 +182,7 @@ class Kernel:
     async def _watch(self, stall_s: float) -> None:
         """Look every second whether the process lives, and gets on while an answer is awaited."""
         clock = asyncio.get_running_loop().time
-        detector, watched = StallDetector(self.pid, stall_s), 0
+        detector, watched = StallDetector(self.pid, stall_s, self._process.ranks), 0
         while not self.lost.is_set():
             await asyncio.sleep(_LOOK_EVERY_S)
             asked = self._pending[0].id if self._pending else 0
