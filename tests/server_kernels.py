@@ -1,11 +1,13 @@
 """A kernel process without NEST for the tests of the server: ``python server_kernels.py MODE --fd N``.
 
-Its first input asks for trouble: 444 computes for two seconds, 555 sleeps for ever, 666 raises, 999 dies.
+Its first input asks for trouble: 333 waits for the next request, 444 computes for two seconds, 555 sleeps for
+ever, 666 raises, 999 dies.
 """
 
 from __future__ import annotations
 
 import os
+import select
 import signal
 import socket
 import sys
@@ -25,7 +27,13 @@ from robobrain.bridge.v1 import brain_pb2 as pb
 class TroubleModel(SumModel):
     """Adds up its inputs, as slowly as it is asked to, and hands out a spike for each collect."""
 
+    def __init__(self, fd: int) -> None:
+        super().__init__()
+        self._fd = fd
+
     def exchange(self, inputs: NDArray[np.float32]) -> Readings:
+        if inputs[0] == 333.0 and not select.select([self._fd], [], [], 30.0)[0]:
+            raise RuntimeError("the next request did not come")
         if inputs[0] == 444.0:
             end = time.process_time() + 2.0
             while time.process_time() < end:
@@ -61,7 +69,7 @@ def main() -> None:
             sys.exit("the second one does not start")
         with open(marker, "w"):
             pass
-    Server(TroubleModel(), pipe).run()
+    Server(TroubleModel(fd), pipe).run()
 
 
 if __name__ == "__main__":

@@ -70,15 +70,19 @@ class FrontProcess:
 
     SCRIPT = (
         "import asyncio, sys; sys.path.insert(0, sys.argv[1]); from server_tools import serve_for_ever;"
-        "asyncio.run(serve_for_ever(sys.argv[2], float(sys.argv[3]), sys.argv[4:]))"
+        "asyncio.run(serve_for_ever(sys.argv[2], float(sys.argv[3]), int(sys.argv[4]), sys.argv[5:]))"
     )
 
     def __init__(
-        self, address: str = "127.0.0.1:0", command: Sequence[str] = KERNEL, lease_s: float = 2.0
+        self,
+        address: str = "127.0.0.1:0",
+        command: Sequence[str] = KERNEL,
+        lease_s: float = 2.0,
+        pool: int = 1,
     ) -> None:
         here = str(Path(__file__).parent)
         self.process = subprocess.Popen(
-            [sys.executable, "-c", self.SCRIPT, here, address, str(lease_s), *command],
+            [sys.executable, "-c", self.SCRIPT, here, address, str(lease_s), str(pool), *command],
             stdout=subprocess.PIPE,
             text=True,
         )
@@ -95,10 +99,15 @@ class FrontProcess:
         self.process.stdout.close()
 
 
-async def serve_for_ever(address: str, lease_s: float, command: Sequence[str]) -> None:
+async def serve_for_ever(address: str, lease_s: float, pool: int, command: Sequence[str]) -> None:
     limits = Limits(calls_per_s=1e4, calls_burst=10**4)
     config = ServerConfig(
-        command=command, listen=Address.parse(address), lease_s=lease_s, stall_s=2.0, limits=limits
+        command=command,
+        listen=Address.parse(address),
+        lease_s=lease_s,
+        pool=pool,
+        stall_s=2.0,
+        limits=limits,
     )
     async with running(config) as (where, ending):
         print(where, flush=True)

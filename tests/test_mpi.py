@@ -15,11 +15,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bridge_processes import wait_until_gone
+from rank_models import COMPUTES, HANGS
 from server_tools import Front
 
 from robobrain.brain.config import kernel_config, local_brain, mpi_launcher
 from robobrain.brain.kernel import kernel_command
 from robobrain.bridge import LocalBrain
+from robobrain.bridge.administration import ServerLink
 from robobrain.bridge.messages import Resets
 from robobrain.bridge.remote import RemoteBrain
 from robobrain.errors import BrainFault, ConfigurationError
@@ -184,3 +186,51 @@ def test_a_server_on_two_ranks_serves_a_session(on_ranks: tuple[LocalBrain, Cour
     with Front(command=command, stall_s=20.0) as front, RemoteBrain(front.address) as brain:
         assert brain.description.ranks == 2
         assert equal(course(brain, 1), on_ranks[1])
+
+
+@pytest.fixture
+def adding_ranks(monkeypatch: pytest.MonkeyPatch) -> Iterator[Front]:
+    """A server of two ranks that count as hung after two seconds."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent), prepend=os.pathsep)
+    command = kernel_command(
+        {"ranks": 2, "threads": 1}, model="rank_models:Adding", launcher=mpi_launcher(2, None)
+    )
+    with Front(command=command, stall_s=2.0) as front:
+        yield front
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_a_rank_that_hangs_is_found_while_the_other_waits_for_it_and_all_are_replaced(
+    adding_ranks: Front, rank: int
+) -> None:
+    with ServerLink(adding_ranks.address) as link, RemoteBrain(adding_ranks.address) as brain:
+        brain.reset(0)
+        members = session(link.status().seats[0].pid)
+        assert len(members) == 3  # the launcher and its ranks
+        with pytest.raises(BrainFault, match=r"\(rank \d+\) made no progress for 2 s"):
+            brain.step([HANGS, rank, 0])
+        assert not wait_until_gone(members)
+        brain.reset(0)
+        assert brain.step([1, -1, 0]).outputs.tolist() == [0.0, 0.0]
+        assert link.status().seats[0].faults == 1
+
+
+def test_a_stopped_rank_of_a_server_is_found_and_all_are_replaced(adding_ranks: Front) -> None:
+    with ServerLink(adding_ranks.address) as link, RemoteBrain(adding_ranks.address) as brain:
+        brain.reset(0)
+        launcher = link.status().seats[0].pid
+        members = session(launcher)
+        os.kill(max(members - {launcher}), signal.SIGSTOP)
+        with pytest.raises(BrainFault, match="stopped by a signal"):
+            brain.step([1, -1, 0])
+        assert not wait_until_gone(members)
+        brain.reset(0)
+        assert brain.step([1, -1, 0]).outputs.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("rank", [0, 1])
+def test_ranks_that_compute_for_long_are_left_alone(adding_ranks: Front, rank: int) -> None:
+    with ServerLink(adding_ranks.address) as link, RemoteBrain(adding_ranks.address) as brain:
+        brain.reset(0)
+        assert brain.step([COMPUTES, rank, 0]).outputs[0] == 2 * (COMPUTES + rank)
+        assert link.status().seats[0].faults == 0

@@ -69,6 +69,25 @@ def test_phase_times_come_with_each_reply(front: Front) -> None:
     assert times.wire_ms > 0.0
 
 
+def test_the_kernel_has_the_next_step_before_it_has_answered_the_first(front: Front) -> None:
+    with RemoteBrain(front.address) as brain:
+        brain.reset(0)
+        brain.begin_step([333, 0, 0])
+        brain.begin_step([1, 0, 0])
+        assert [brain.finish_step().outputs.tolist() for _ in range(2)] == [[333.0, 333.0], [1.0, 334.0]]
+
+
+def test_the_loss_of_an_episode_ends_the_step_that_is_under_way_behind_it_too(front: Front) -> None:
+    with RemoteBrain(front.address) as brain:
+        brain.reset(0)
+        brain.begin_step([666, 0, 0])
+        brain.begin_step([1, 0, 0])
+        with pytest.raises(BrainFault, match="the model broke"):
+            brain.finish_step()
+        brain.reset(2)
+        assert brain.step([1, 0, 0]).outputs.tolist() == [1.0, 3.0]
+
+
 def test_misuse_is_refused_as_by_a_local_brain(front: Front) -> None:
     with RemoteBrain(front.address) as brain:
         with pytest.raises(ConfigurationError, match=r"reset\(seed\)"):

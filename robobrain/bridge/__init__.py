@@ -12,6 +12,7 @@ from robobrain.bridge.messages import (
     SnapshotInfo,
     Spikes,
 )
+from robobrain.bridge.polling import wait_in_own_threads
 
 __all__ = [
     "PROTOCOL_VERSION",
@@ -26,3 +27,5 @@ __all__ = [
     "SnapshotInfo",
     "Spikes",
 ]
+
+wait_in_own_threads()

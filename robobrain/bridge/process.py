@@ -51,9 +51,12 @@ class KernelProcess:
         Raises:
             BrainFault: The command can't be started, or its process did not call.
         """
+        self._launched: list[bytes] = []
         if SOCKET in command:
             with _Reception() as reception:
-                self._start(_tied(command, reception.path), environment, None)
+                launched = [reception.path if word == SOCKET else word for word in command]
+                self._launched = [os.fsencode(word) for word in launched]
+                self._start([sys.executable, tie.__file__, *launched], environment, None)
                 connection = self._await_call(reception)
         else:
             connection, theirs = socket.socketpair()
@@ -143,6 +146,21 @@ class KernelProcess:
             self._last_words = tail.decode(errors="replace").strip()
         return self._last_words
 
+    def ranks(self) -> list[int]:
+        """Return the processes on this machine that a launcher started for this brain, none without one.
+
+        They need not be of its session: some launchers have a service start them.
+        """
+        return [pid for pid in map(_pid, Path("/proc").iterdir()) if pid and self._has_launched(pid)]
+
+    def _has_launched(self, pid: int) -> bool:
+        """Return whether a process runs what the launcher was told to start; it names a socket of its own."""
+        try:
+            words = Path(f"/proc/{pid}/cmdline").read_bytes().rstrip(b"\0").split(b"\0")
+        except OSError:
+            return False
+        return len(words) < len(self._launched) and self._launched[-len(words) :] == words
+
     def is_stopped(self) -> bool:
         """Return whether a process of the session is stopped by a signal."""
         return any(state in "Tt" for _, state in _processes_of(self.pid))
@@ -206,11 +224,6 @@ class _Reception:
             return None
 
 
-def _tied(command: Sequence[str], path: str) -> list[str]:
-    """Return ``command`` with ``path`` in place of `SOCKET`, ending with this process."""
-    return [sys.executable, tie.__file__, *(path if word == SOCKET else word for word in command)]
-
-
 def _kill_session(session: int) -> None:
     """Kill every process of a session; launchers put theirs into process groups of their own."""
     with contextlib.suppress(ProcessLookupError):
@@ -219,6 +232,10 @@ def _kill_session(session: int) -> None:
         if state != "Z":
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
+
+
+def _pid(entry: Path) -> int:
+    return int(entry.name) if entry.name.isdigit() else 0
 
 
 def _processes_of(session: int) -> Iterator[tuple[int, str]]:

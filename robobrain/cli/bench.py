@@ -241,7 +241,7 @@ def link(
     ] = None,
 ) -> None:
     """Measure what an exchange costs on top of NEST's own Run, with 16 sources and 20 monitors."""
-    from robobrain.tasks.joystick.link_benchmark import measure_link, measure_served_exchange  # noqa: PLC0415
+    from robobrain.tasks.joystick.link_benchmark import measure_links, measure_served_exchange  # noqa: PLC0415
 
     wiring = "the server's wiring" if connect else "16 sources, 20 monitors"
     table = Table(title=f"one exchange: {wiring}, {exchanges} exchanges; medians in ms")
@@ -266,15 +266,17 @@ def link(
     comparisons = []
     for size, number in itertools.product(brain, ranks or ()):
         with build_progress(size) as progress:
-            cost = measure_link(size, exchanges=exchanges, ranks=number, threads=threads, on_build=progress)
+            (cost,) = measure_links(
+                size, exchanges=exchanges, ranks=number, threads=threads, on_build=progress
+            )
         table.add_row(*_cost_row(cost, f"{number} rank{'s' * (number > 1)}"))
     for size in () if ranks else brain:
         with build_progress(size) as progress:
-            pipe = measure_link(size, exchanges=exchanges, threads=threads, on_build=progress)
-        table.add_row(*_cost_row(pipe, "pipe"))
+            costs = measure_links(size, exchanges=exchanges, grpc=grpc, threads=threads, on_build=progress)
+        for cost, link in zip(costs, ("pipe", "gRPC"), strict=False):
+            table.add_row(*_cost_row(cost, link))
         if grpc:
-            remote = measure_link(size, exchanges=exchanges, grpc=True)
-            table.add_row(*_cost_row(remote, "gRPC"))
+            pipe, remote = costs
             comparisons.append(
                 f"{size}: gRPC adds {remote.added_ms - pipe.added_ms:.3f} ms to the pipe's median, "
                 f"{remote.added_p99_ms - pipe.added_p99_ms:.3f} ms at 99 %"

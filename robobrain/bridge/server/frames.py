@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
+from collections.abc import Callable
 from typing import cast
 
-from robobrain.bridge.pipe import MAX_FRAME_BYTES, PipeClosed
+from robobrain.bridge.pipe import MAX_FRAME_BYTES
 from robobrain.errors import ProtocolError
 
 _HEADER_BYTES = 4
@@ -19,12 +19,19 @@ class Frames(asyncio.Protocol):
         at_end: Nothing will come any more.
     """
 
-    def __init__(self) -> None:
+    def __init__(
+        self, on_frame: Callable[[bytes], None], on_end: Callable[[ProtocolError | None], None]
+    ) -> None:
+        """Hand on what comes.
+
+        Args:
+            on_frame: Gets the payload of each frame; a ProtocolError of it ends the connection.
+            on_end: Told once that nothing will come any more; where the other end broke the rules, why.
+        """
         self.at_end = False
+        self._on_frame, self._on_end = on_frame, on_end
         self._buffer = bytearray()
-        self._frames: deque[bytes] = deque()
-        self._waiting: asyncio.Future[None] | None = None
-        self._problem: Exception = PipeClosed("the other end of the pipe is gone")
+        self._problem: ProtocolError | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Keep the transport."""
@@ -33,46 +40,34 @@ class Frames(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         """Cut what came into frames."""
         self._buffer += data
-        while len(self._buffer) >= _HEADER_BYTES:
-            size = int.from_bytes(self._buffer[:_HEADER_BYTES], "little")
-            if size > MAX_FRAME_BYTES:
-                self._problem = ProtocolError(f"a frame of {size} bytes; {MAX_FRAME_BYTES} are allowed")
-                self._transport.abort()
-                return
-            if len(self._buffer) < _HEADER_BYTES + size:
-                break
-            self._frames.append(bytes(memoryview(self._buffer)[_HEADER_BYTES : _HEADER_BYTES + size]))
-            del self._buffer[: _HEADER_BYTES + size]
-        if self._frames:
-            self._wake()
+        try:
+            while (frame := self._next_frame()) is not None:
+                self._on_frame(frame)
+        except ProtocolError as error:
+            self._problem = error
+            self._transport.abort()
 
     def connection_lost(self, error: Exception | None) -> None:
         """Note the end."""
         self.at_end = True
-        self._wake()
+        self._on_end(self._problem)
 
     def send(self, payload: bytes) -> None:
-        """Send one frame; that the other end is gone shows when the answer is awaited."""
+        """Send one frame; that the other end is gone shows as the end."""
         self._transport.write(len(payload).to_bytes(_HEADER_BYTES, "little") + payload)
-
-    async def receive(self) -> bytes:
-        """Wait for one frame and return its payload; for one caller at a time.
-
-        Raises:
-            PipeClosed: The other end is gone.
-            ProtocolError: It announced a frame that is too large.
-        """
-        while not self._frames:
-            if self.at_end:
-                raise self._problem
-            self._waiting = asyncio.get_running_loop().create_future()
-            await self._waiting
-        return self._frames.popleft()
 
     def close(self) -> None:
         """Close this end."""
         self._transport.abort()
 
-    def _wake(self) -> None:
-        if self._waiting is not None and not self._waiting.done():
-            self._waiting.set_result(None)
+    def _next_frame(self) -> bytes | None:
+        if len(self._buffer) < _HEADER_BYTES:
+            return None
+        end = _HEADER_BYTES + int.from_bytes(self._buffer[:_HEADER_BYTES], "little")
+        if end > _HEADER_BYTES + MAX_FRAME_BYTES:
+            raise ProtocolError(f"a frame of {end - _HEADER_BYTES} bytes; {MAX_FRAME_BYTES} are allowed")
+        if len(self._buffer) < end:
+            return None
+        frame = bytes(memoryview(self._buffer)[_HEADER_BYTES:end])
+        del self._buffer[:end]
+        return frame

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Self
+from typing import NamedTuple, Self
 
 from robobrain.bridge.codec import check_version, decode_fault, parse
 from robobrain.bridge.messages import PROTOCOL_VERSION
-from robobrain.bridge.pipe import PipeClosed
 from robobrain.bridge.process import KernelProcess
 from robobrain.bridge.server.frames import Frames
 from robobrain.bridge.server.watch import StallDetector
@@ -20,10 +20,29 @@ _CLOSE_GRACE_S = 2.0
 _SHUTDOWN = pb.Request(shutdown=pb.Shutdown()).SerializeToString()
 
 ProgressListener = Callable[[str, float], None]
+ReplyListener = Callable[[pb.Reply | BrainFault], None]
+
+
+class _Pending(NamedTuple):
+    """A request that the kernel has and did not answer yet.
+
+    Attributes:
+        id: Its number between front and kernel.
+        request: The request.
+        reset_id: Number of what began its episode, which also names the loss of that episode.
+        reset_id_before: The same for the episode before it, where it begins one.
+        on_reply: Who asked.
+    """
+
+    id: int
+    request: pb.Request
+    reset_id: int | None
+    reset_id_before: int | None
+    on_reply: ReplyListener
 
 
 class Kernel:
-    """A started kernel process, in lock-step through its pipe.
+    """A started kernel process, driven through its pipe.
 
     Attributes:
         description: What the brain is, as the kernel sent it.
@@ -34,13 +53,14 @@ class Kernel:
 
     description: pb.Description
 
-    def __init__(self, process: KernelProcess, frames: Frames) -> None:
+    def __init__(self, process: KernelProcess) -> None:
         """Take over a running process; use :meth:`start`."""
-        self._process, self._frames = process, frames
-        self._turn = asyncio.Lock()
+        self._process = process
+        self._frames = Frames(self._take, self._take_end)
         self._id = 0
         self._reset_id: int | None = None
-        self._awaited = False
+        self._pending: deque[_Pending] = deque()
+        self._on_progress: ProgressListener | None = None
         self._ending: asyncio.Task[str] | None = None
         self._watching: asyncio.Task[None] | None = None
         self.lost = asyncio.Event()
@@ -64,19 +84,20 @@ class Kernel:
         process = await asyncio.to_thread(KernelProcess, command, {}, _LOOK_EVERY_S)
         connection = process.pipe.duplicate()
         connection.setblocking(False)
-        _, frames = await asyncio.get_running_loop().create_connection(Frames, sock=connection)
-        kernel = cls(process, frames)
+        kernel = cls(process)
+        kernel._on_progress = on_progress
+        await asyncio.get_running_loop().create_connection(lambda: kernel._frames, sock=connection)
         kernel._watching = asyncio.create_task(kernel._watch(stall_s))
         try:
             describe = pb.Describe(protocol_version=PROTOCOL_VERSION)
-            reply = await kernel.exchange(pb.Request(describe=describe), on_progress)
+            reply = await kernel.exchange(pb.Request(describe=describe))
             if reply.HasField("fault"):
                 raise decode_fault(reply.fault)
             check_version(reply.description.protocol_version)
         except BaseException:
             await kernel.end("could not be started")
             raise
-        kernel.description = reply.description
+        kernel.description, kernel._on_progress = reply.description, None
         return kernel
 
     @property
@@ -89,31 +110,36 @@ class Kernel:
         """The end of what the process wrote."""
         return self._process.log_tail()
 
-    async def exchange(self, request: pb.Request, on_progress: ProgressListener | None = None) -> pb.Reply:
-        """Pass ``request`` on and return the answer, under the request's own id.
+    def ask(self, request: pb.Request, on_reply: ReplyListener) -> None:
+        """Pass ``request`` on at once; the kernel answers one after the other.
 
-        Once begun this is not to be cancelled, except by ending the kernel.
+        Args:
+            request: Only steps may be asked before what was asked last is answered.
+            on_reply: Gets the answer, under the request's own id, or the loss of the process.
+        """
+        if self.lost.is_set():
+            on_reply(BrainFault(f"the brain's process {self.reason}"))
+            return
+        self._id += 1
+        before = self._reset_id
+        if request.HasField("reset") or request.HasField("restore"):
+            self._reset_id = self._id
+        self._pending.append(_Pending(self._id, request, self._reset_id, before, on_reply))
+        asked_as, request.id = request.id, self._id
+        self._frames.send(request.SerializeToString())
+        request.id = asked_as
+
+    async def exchange(self, request: pb.Request) -> pb.Reply:
+        """Pass ``request`` on and return the answer, under the request's own id.
 
         Raises:
             BrainFault: The process was lost.
         """
-        asked_as = request.id
-        async with self._turn:
-            if self.lost.is_set():
-                raise BrainFault(f"the brain's process {self.reason}")
-            self._id += 1
-            request.id = self._id
-            before = self._reset_id
-            if request.HasField("reset") or request.HasField("restore"):
-                self._reset_id = self._id
-            try:
-                reply = await self._answer(request, on_progress)
-            except (PipeClosed, ProtocolError) as error:
-                raise BrainFault(f"the brain's process {await self._why_lost(error)}") from None
-            finally:
-                request.id = asked_as
-            self._take_note(request, reply, before)
-        reply.id = asked_as
+        answer: asyncio.Future[pb.Reply | BrainFault] = asyncio.get_running_loop().create_future()
+        self.ask(request, lambda reply: None if answer.done() else answer.set_result(reply))
+        reply = await answer
+        if isinstance(reply, BrainFault):
+            raise reply
         return reply
 
     async def return_to_start(self) -> None:
@@ -129,45 +155,42 @@ class Kernel:
             await self.exchange(pb.Request(configure=pb.Configure()))
         await self.exchange(pb.Request(reset=pb.Reset(seed=0)))
 
-    def _take_note(self, request: pb.Request, reply: pb.Reply, before: int | None) -> None:
-        """Keep track of the episode and of the devices."""
+    def _take(self, frame: bytes) -> None:
+        """Hand an answer to who asked for it."""
+        reply = parse(pb.Reply, frame)
+        if reply.HasField("progress"):
+            if self._on_progress is not None:
+                self._on_progress(reply.progress.phase, reply.progress.fraction)
+            return
+        first = self._pending[0] if self._pending else None
+        if first is None or not (
+            reply.id in (first.id, 0) or (reply.HasField("fault") and reply.id == first.reset_id)
+        ):
+            return
+        self._pending.popleft()
+        request = first.request
         if request.HasField("restore") and not reply.HasField("readings"):
-            self._reset_id = before  # that episode goes on
+            self._reset_id = first.reset_id_before  # that episode goes on
         if request.HasField("configure") and reply.HasField("description"):
             self.devices = request.configure.devices
+        reply.id = request.id
+        first.on_reply(reply)
 
-    async def _answer(self, request: pb.Request, on_progress: ProgressListener | None) -> pb.Reply:
-        self._awaited = True
-        try:
-            self._frames.send(request.SerializeToString())
-            while True:
-                reply = parse(pb.Reply, await self._frames.receive())
-                if reply.HasField("progress"):
-                    if on_progress is not None:
-                        on_progress(reply.progress.phase, reply.progress.fraction)
-                elif reply.id in (self._id, 0) or (reply.HasField("fault") and reply.id == self._reset_id):
-                    return reply
-        finally:
-            self._awaited = False
-
-    async def _why_lost(self, error: Exception) -> str:
-        if isinstance(error, ProtocolError):
-            return await self.end(f"sent what can't be understood ({error})")
-        return await self.end()
+    def _take_end(self, problem: ProtocolError | None) -> None:
+        self._end_soon("" if problem is None else f"sent what can't be understood ({problem})")
 
     async def _watch(self, stall_s: float) -> None:
         """Look every second whether the process lives, and gets on while an answer is awaited."""
         clock = asyncio.get_running_loop().time
-        detector, watched = StallDetector(self.pid, stall_s), 0
+        detector, watched = StallDetector(self.pid, stall_s, self._process.ranks), 0
         while not self.lost.is_set():
             await asyncio.sleep(_LOOK_EVERY_S)
-            if self._frames.at_end:
-                self._end_soon()
-            elif self._awaited and watched == self._id:
+            asked = self._pending[0].id if self._pending else 0
+            if asked and asked == watched:
                 if why := await asyncio.to_thread(detector.look, clock()):
                     self._end_soon(why)
             else:
-                watched = self._id
+                watched = asked
                 detector.restart(clock())
 
     async def end(self, reason: str = "") -> str:
@@ -180,10 +203,12 @@ class Kernel:
         return self._ending
 
     async def _end(self, reason: str) -> str:
-        farewell = b"" if self._awaited or reason else _SHUTDOWN
+        farewell = b"" if self._pending or reason else _SHUTDOWN
         grace_s = _LOOK_EVERY_S if self._frames.at_end else _CLOSE_GRACE_S if farewell else 0.0
         how = await asyncio.to_thread(self._process.end, grace_s, farewell)
         self._frames.close()
         self.reason = reason or f"ended ({how})"
         self.lost.set()
+        while self._pending:
+            self._pending.popleft().on_reply(BrainFault(f"the brain's process {self.reason}"))
         return self.reason

@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Sequence
 
+from robobrain.bridge.server.answers import Answer
 from robobrain.bridge.server.kernel import Kernel
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, RobobrainError
@@ -114,14 +115,14 @@ class Pool:
         seat.holder, other.holder = None, holder
         return other
 
-    def give_back(self, seat: Seat, after: asyncio.Task[pb.Reply] | None) -> None:
+    def give_back(self, seat: Seat, after: Answer | None) -> None:
         """Free a seat and let its brain go back to its start, after a last request."""
         seat.holder = None
         seat.returning = asyncio.create_task(self._return_to_start(seat, after))
 
-    async def _return_to_start(self, seat: Seat, after: asyncio.Task[pb.Reply] | None) -> None:
+    async def _return_to_start(self, seat: Seat, after: Answer | None) -> None:
         if after is not None:
-            await asyncio.wait((after,))
+            await after.wait()
         if seat.kernel is None:
             return  # the next one begins at its start
         try:

@@ -14,6 +14,7 @@ import grpc
 from robobrain.bridge.codec import check_version, encode_fault
 from robobrain.bridge.link import STEPS_AHEAD
 from robobrain.bridge.messages import BEING_BUILT, PROTOCOL_VERSION, SESSION_KEY
+from robobrain.bridge.server.answers import Answer
 from robobrain.bridge.server.guard import RateLimit, host_of
 from robobrain.bridge.server.pool import Pool, Seat
 from robobrain.bridge.server.sessions import Refused, Session, SessionLost, Sessions
@@ -22,10 +23,7 @@ from robobrain.bridge.server.watch import memory_mib
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.bridge.v1 import service_pb2 as spb
 from robobrain.bridge.v1.service_pb2_grpc import BrainServicer
-from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, RobobrainError
-
-_Asked = tuple[pb.Request, asyncio.Future[pb.Reply]]
-"""A request and its answer."""
+from robobrain.errors import ConfigurationError, ProtocolError, RobobrainError
 
 HEARTBEAT_S = 1.0
 """How often Progress tells a waiting client that the server lives."""
@@ -103,13 +101,13 @@ class BrainService(BrainServicer):
         session = await self._session(context)
         stream = session.attach()
         writing = asyncio.Lock()
-        asked: asyncio.Queue[_Asked | None] = asyncio.Queue()
+        asked: asyncio.Queue[Answer | None] = asyncio.Queue()
         room = asyncio.Semaphore(STEPS_AHEAD)
         alive = asyncio.create_task(_tell_progress(session, context, writing))
         reading = asyncio.create_task(_read(session, context, asked, room))
         try:
-            while (one := await asked.get()) is not None:
-                reply = await self._reply(one)
+            while (answer := await asked.get()) is not None:
+                reply = await self._reply(answer)
                 async with writing:
                     await context.write(reply)
                 room.release()
@@ -148,17 +146,8 @@ class BrainService(BrainServicer):
         self.ending.set()
         return spb.ShutdownReply()
 
-    async def _reply(self, asked: _Asked) -> pb.Reply:
-        """Wait for an answer, which is worked out also if nobody waits any more."""
-        request, answer = asked
-        try:
-            reply = await asyncio.shield(answer)
-        except ProtocolError as error:
-            reply = pb.Reply(id=request.id, fault=encode_fault(error))
-        except asyncio.CancelledError:
-            if not answer.cancelled():
-                raise
-            reply = pb.Reply(id=request.id, fault=encode_fault(BrainFault("the session was ended")))
+    async def _reply(self, answer: Answer) -> pb.Reply:
+        reply = await answer.wait()
         self._telemetry.exchange(reply)
         return reply
 
@@ -193,18 +182,18 @@ class BrainService(BrainServicer):
             )
 
 
-def _ask(session: Session, request: pb.Request) -> _Asked:
+def _ask(session: Session, request: pb.Request) -> Answer:
     """Have a request answered; the answer of one that comes out of order is the error."""
     try:
-        return request, session.ask(request)
+        return session.ask(request)
     except ProtocolError as error:
-        refused: asyncio.Future[pb.Reply] = asyncio.get_running_loop().create_future()
-        refused.set_exception(error)
-        return request, refused
+        refused = Answer()
+        refused.settle(pb.Reply(id=request.id, fault=encode_fault(error)))
+        return refused
 
 
 async def _read(
-    session: Session, context: Any, asked: asyncio.Queue[_Asked | None], room: asyncio.Semaphore
+    session: Session, context: Any, asked: asyncio.Queue[Answer | None], room: asyncio.Semaphore
 ) -> None:
     """Ask what a stream asks, as far as there is room; None marks its end."""
     try:

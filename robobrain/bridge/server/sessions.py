@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 
 from robobrain.bridge.codec import encode_fault
 from robobrain.bridge.link import STEPS_AHEAD
+from robobrain.bridge.server.answers import Answer
 from robobrain.bridge.server.devices import DeviceLimits
 from robobrain.bridge.server.instants import Instants
 from robobrain.bridge.server.kernel import Kernel
@@ -74,16 +75,18 @@ class Session:
         self._pool, self._limits = pool, limits
         self._devices, self._instants = "", Instants()
         self.last_id = 0
-        self._answer: asyncio.Task[pb.Reply] | None = None
-        self._answers: dict[int, asyncio.Task[pb.Reply]] = {}
+        self._answer: Answer | None = None
+        self._last_step: Answer | None = None
+        self._answers: dict[int, Answer] = {}
         self._episode = False
         self._waits_for_brain = False
         self._touched = time.monotonic()
+        self._replied_s = 0.0
 
     @property
     def is_answering(self) -> bool:
         """A request is being answered."""
-        return self._answer is not None and not self._answer.done()
+        return self._answer is not None and self._answer.reply is None
 
     def idle_s(self) -> float:
         """Return for how long the session has had neither stream nor request."""
@@ -108,7 +111,7 @@ class Session:
         """Begin the lease anew."""
         self._touched = time.monotonic()
 
-    def ask(self, request: pb.Request) -> asyncio.Task[pb.Reply]:
+    def ask(self, request: pb.Request) -> Answer:
         """Have ``request`` answered once, after those before; one of the last two gets the same answer again.
 
         The answer is worked out whether somebody waits for it or not.
@@ -122,28 +125,47 @@ class Session:
         if request.id <= self.last_id:
             raise ProtocolError(f"request {request.id} comes after request {self.last_id}; ids rise from 1")
         self.last_id = request.id
+        before, answer = self._answer, Answer()
         self._answers = dict([*self._answers.items()][1 - STEPS_AHEAD :])
-        self._answer = self._answers[request.id] = asyncio.create_task(self._run(request, self._answer))
-        return self._answer
+        self._answer = self._answers[request.id] = answer
+        if (kernel := self._kernel_for_step(request, before)) is not None:
+            self._last_step = answer
+            arrived = time.perf_counter()
+            kernel.ask(request, lambda outcome: answer.settle(self._reply(request, outcome, arrived)))
+        else:
+            answer.work = asyncio.create_task(self._work_out(request, before, answer))
+        return answer
 
-    async def _run(self, request: pb.Request, before: asyncio.Task[pb.Reply] | None) -> pb.Reply:
-        if before is not None and not before.done():
-            await asyncio.wait((before,))
+    def _kernel_for_step(self, request: pb.Request, before: Answer | None) -> Kernel | None:
+        """Return the kernel that a step can be passed on to at once: nothing but steps is before it."""
+        is_next = before is None or before.reply is not None or before is self._last_step
+        return self.seat.kernel if is_next and self._episode and request.HasField("step") else None
+
+    async def _work_out(self, request: pb.Request, before: Answer | None, answer: Answer) -> None:
+        """Answer ``request`` once what was asked before it is answered."""
+        if before is not None:
+            await before.wait()
         arrived = time.perf_counter()
         try:
-            reply = await self._pass_on(request)
-        except (ConfigurationError, SnapshotFault) as error:
-            return pb.Reply(id=request.id, fault=encode_fault(error))
-        except BrainFault as fault:
+            outcome: pb.Reply | RobobrainError = await self._pass_on(request)
+        except RobobrainError as error:
+            outcome = error
+        answer.settle(self._reply(request, outcome, arrived))
+
+    def _reply(self, request: pb.Request, outcome: pb.Reply | RobobrainError, arrived: float) -> pb.Reply:
+        """Return what the client gets, and note what became of the episode."""
+        if isinstance(outcome, (ConfigurationError, SnapshotFault)):
+            return pb.Reply(id=request.id, fault=encode_fault(outcome))
+        if isinstance(outcome, RobobrainError):
             self._episode = False
-            message = f"{fault}; the server starts another, reset(seed) begins a new episode"
+            message = f"{outcome}; the server starts another, reset(seed) begins a new episode"
             return pb.Reply(id=request.id, fault=pb.Fault(code=pb.FAULT_CODE_EPISODE_LOST, message=message))
-        if reply.HasField("fault"):
-            self._episode = self._episode and reply.fault.code in SURVIVED
-        if reply.HasField("readings"):
-            self._account(reply.readings, arrived)
+        if outcome.HasField("fault"):
+            self._episode = self._episode and outcome.fault.code in SURVIVED
+        if outcome.HasField("readings"):
+            self._account(outcome.readings, arrived)
         self.touch()
-        return reply
+        return outcome
 
     async def _pass_on(self, request: pb.Request) -> pb.Reply:
         kind = request.WhichOneof("kind")
@@ -207,19 +229,20 @@ class Session:
             self._waits_for_brain = False
         return self.seat.kernel
 
-    def end(self) -> asyncio.Task[pb.Reply] | None:
+    def end(self) -> Answer | None:
         """End the stream and what waits for a brain; return the answer that a brain still works on."""
         if self.stream is not None:
             self.stream.displace("the session was ended")
         if self._waits_for_brain:
-            for answer in self._answers.values():
-                answer.cancel()
+            for number, answer in self._answers.items():
+                answer.abandon(pb.Reply(id=number, fault=encode_fault(BrainFault("the session was ended"))))
         return self._answer
 
     def _account(self, readings: pb.Readings, arrived: float) -> None:
-        timing = readings.timing
+        timing, now = readings.timing, time.perf_counter()
         in_kernel_ms = timing.encode_ms + timing.run_ms + timing.decode_ms
-        timing.wait_ms = max(1e3 * (time.perf_counter() - arrived) - in_kernel_ms, 0.0)
+        timing.wait_ms = max(1e3 * (now - max(arrived, self._replied_s)) - in_kernel_ms, 0.0)
+        self._replied_s = now
         if readings.seq and self._pool.description is not None:
             self.meter.count(self._pool.description.exchange_ms, len(readings.spikes.sender))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,9 +21,12 @@ from robobrain.seeding import generator
 
 if TYPE_CHECKING:
     from robobrain.bridge.link import BrainLink
+    from robobrain.bridge.messages import Description, PhaseTimes
 
 BuildListener = Callable[[str, float], None]
 SOURCES, MONITORS = 16, 20
+_TURN = 50
+"""Exchanges of one link before it is another one's turn."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +44,7 @@ class LinkCost:
     added_p99_ms: float
 
 
-def measure_link(
+def measure_links(
     brain: str,
     *,
     exchanges: int,
@@ -49,16 +52,19 @@ def measure_link(
     ranks: int | None = None,
     threads: int | None = None,
     on_build: BuildListener | None = None,
-) -> LinkCost:
+) -> list[LinkCost]:
     """Drive a brain with 16 sources that change in every exchange and 20 monitors; return the medians.
 
     Args:
         brain: Size of the brain.
         exchanges: How many to measure.
-        grpc: Through a server in a process of its own, instead of the pipe.
-        ranks: MPI processes, through the pipe; None for one process.
-        threads: Threads of each process; None for the size's own. Not with a server.
+        grpc: Measure also such a brain behind a server in a process of its own, in turns with the first.
+        ranks: MPI processes of the brain on the pipe; None for one process.
+        threads: Threads of each process; None for the size's own.
         on_build: Told how far the building is.
+
+    Returns:
+        The costs through the pipe, then those over gRPC.
     """
     from robobrain.brain.config import local_brain  # noqa: PLC0415
     from robobrain.bridge.remote import RemoteBrain  # noqa: PLC0415
@@ -66,11 +72,13 @@ def measure_link(
     with TemporaryDirectory() as folder, ExitStack() as stack:
         wiring = Path(folder) / "benchmark.yaml"
         wiring.write_text(yaml.safe_dump(_benchmark_wiring()), encoding="utf-8")
-        if not grpc:
-            link = local_brain(brain, interfaces=wiring, ranks=ranks, threads=threads, on_progress=on_build)
-            return _time_exchanges(stack.enter_context(link), exchanges)
-        address = stack.enter_context(served(brain, "--interfaces", str(wiring)))
-        return _time_exchanges(stack.enter_context(RemoteBrain(address, on_progress=on_build)), exchanges)
+        pipe = local_brain(brain, interfaces=wiring, ranks=ranks, threads=threads, on_progress=on_build)
+        links: list[BrainLink] = [stack.enter_context(pipe)]
+        if grpc:
+            options = [] if threads is None else ["--threads", str(threads)]
+            address = stack.enter_context(served(brain, "--interfaces", str(wiring), *options))
+            links.append(stack.enter_context(RemoteBrain(address)))
+        return _time_exchanges(links, exchanges)
 
 
 def measure_served_exchange(address: str, *, exchanges: int, credentials: Path | None) -> LinkCost:
@@ -78,7 +86,7 @@ def measure_served_exchange(address: str, *, exchanges: int, credentials: Path |
     from robobrain.bridge.remote import RemoteBrain  # noqa: PLC0415
 
     with RemoteBrain(address, credentials=credentials) as link:
-        return _time_exchanges(link, exchanges)
+        return _time_exchanges([link], exchanges)[0]
 
 
 @contextmanager
@@ -106,19 +114,28 @@ def served(brain: str, *options: str) -> Iterator[str]:
                 process.terminate()
 
 
-def _time_exchanges(link: BrainLink, exchanges: int) -> LinkCost:
-    link.reset(1)
+def _time_exchanges(links: Sequence[BrainLink], exchanges: int) -> list[LinkCost]:
+    """Drive the brains in turns, some exchanges each, so that they meet the same machine."""
+    times: list[list[PhaseTimes]] = [[] for _ in links]
     rng = generator(1, "benchmark")
-    values = rng.random((exchanges, link.description.input_size), dtype=np.float32)
-    times = [link.step(inputs).times for inputs in values]
+    values = rng.random((exchanges, links[0].description.input_size), dtype=np.float32)
+    for link in links:
+        link.reset(1)
+    for turn in np.array_split(values, max(1, exchanges // _TURN)):
+        for link, seen in zip(links, times, strict=True):
+            seen += [link.step(inputs).times for inputs in turn]
+    return [_cost(link.description, seen) for link, seen in zip(links, times, strict=True)]
+
+
+def _cost(brain: Description, times: Sequence[PhaseTimes]) -> LinkCost:
     parts = {
         name: np.array([getattr(time, name) for time in times])
         for name in ("run_ms", "encode_ms", "decode_ms", "wire_ms", "wait_ms")
     }
-    added = sum((values for name, values in parts.items() if name != "run_ms"), start=np.zeros(exchanges))
+    added = sum((values for name, values in parts.items() if name != "run_ms"), start=np.zeros(len(times)))
     return LinkCost(
-        brain=link.description.brain,
-        neurons=link.description.neurons,
+        brain=brain.brain,
+        neurons=brain.neurons,
         **{name: float(np.median(values)) for name, values in parts.items()},
         added_ms=float(np.median(added)),
         added_p99_ms=float(np.percentile(added, 99)),
