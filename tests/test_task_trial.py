@@ -266,7 +266,7 @@ def test_any_movement_gives_one_result_per_trial_and_force_only_while_moving(
     assert [row.trial for row in trials] == list(range(1, len(trials) + 1))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(seed=st.integers(0, 10_000), force_mN=st.sampled_from([0.0, 20.0]), piece=st.integers(1, 30))
 def test_following_a_path_is_ticking_along_it(seed: int, force_mN: float, piece: int) -> None:
     spec = replace(with_force(force_mN), home=replace(QUICK.home, dwell_ms=20.0, timeout_ms=300.0))

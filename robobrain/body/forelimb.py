@@ -25,6 +25,12 @@ _AFTER_SPEEDS, _SITE = int(mujoco.mjtStage.mjSTAGE_VEL), int(mujoco.mjtObj.mjOBJ
 _MAX_ANGLE_SQUARED, _MAX_SPEED_SQUARED = 10.0**2, 1e4**2
 """Sums of rad^2, and of (rad/s)^2, beyond which the physics has diverged; joints end at about 1 rad."""
 
+HAND_STIFFNESS_N_M, MOST_HAND_FORCE_N = 8.0, 0.1
+"""Spring between a person's hand and what it pulls, assumed: as stiff as the joystick's, and at most 0.1 N.
+
+Twice as stiff, and told anew only each 10 ms, it swings up.
+"""
+
 _MM_PER_M = np.array(1e3)  # an array, as NumPy would make one of a number anew each time
 
 
@@ -160,6 +166,28 @@ class Forelimb:
             self.data.mocap_pos[0] = self._tip_at(np.asarray(joystick_mm, dtype=np.float64))
         self.data.eq_active[self._mover] = joystick_mm is not None
         mujoco.mj_step1(self.model, self.data)
+
+    def pull_by_hand(self, body: int, place: Floats, toward_m: Floats) -> Floats:
+        """Pull a part of the scene with a spring to a point; return the force, kept until the next call.
+
+        ``reset`` lets go, too. It acts beside drive, clamp and lateral force.
+
+        Args:
+            body: Number of the part, as MuJoCo counts; 0 lets go.
+            place: [3] Where the spring is tied, in the part's own frame (m).
+            toward_m: [3] Where it pulls to, in the scene's frame.
+
+        Returns:
+            [3] Force in N, at most ``MOST_HAND_FORCE_N`` long.
+        """
+        data, force_N = self.data, np.zeros(3)
+        data.qfrc_applied[:] = 0.0
+        if body > 0:
+            point_m = data.xpos[body] + data.xmat[body].reshape(3, 3) @ place
+            force_N = HAND_STIFFNESS_N_M * (toward_m - point_m)
+            force_N *= min(1.0, MOST_HAND_FORCE_N / max(float(np.linalg.norm(force_N)), 1e-12))
+            mujoco.mj_applyFT(self.model, data, force_N, np.zeros(3), point_m, body, data.qfrc_applied)
+        return force_N
 
     def get_state(self) -> Floats:
         """Return all that the body's future depends on."""
