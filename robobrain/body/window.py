@@ -19,6 +19,10 @@ FRAMES_PER_S = 30.0
 """Highest rate at which the window follows the body, so that showing holds nothing back."""
 
 
+_LEAST_SIZE = 40
+"""Width and height in pixels below which nothing is shown beside the body."""
+
+
 class Beside(Protocol):
     """What is shown beside a body: a figure above a picture."""
 
@@ -104,6 +108,8 @@ class Window:
 
     def _show_beside(self, beside: Beside) -> None:
         whole = self._viewer.viewport
+        if whole is None or min(whole.width, whole.height) < _LEAST_SIZE:  # just opened, or being closed
+            return
         above, below = places_beside(whole.width, whole.height)
         self._viewer.set_figures((above, beside.rates()))
         self._viewer.set_images((below, beside.raster(below.width, below.height)))
