@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import pickle
-from dataclasses import replace
 
 import gymnasium
 import numpy as np
@@ -24,10 +23,9 @@ def rest() -> BodyState:
 
 
 def stretched(rest: BodyState, strain: float, speed_per_s: float = 0.0, force: float = 0.0) -> BodyState:
-    full = np.ones(8)
-    return replace(
-        rest, muscle_strain=strain * full, muscle_velocity_per_s=speed_per_s * full, muscle_force=force * full
-    )
+    state = BodyState(rest.values.copy())
+    state.muscle_strain[:], state.muscle_velocity_per_s[:], state.muscle_force[:] = strain, speed_per_s, force
+    return state
 
 
 def test_rates_are_those_of_the_published_equations(rest: BodyState) -> None:

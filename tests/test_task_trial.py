@@ -264,3 +264,29 @@ def test_any_movement_gives_one_result_per_trial_and_force_only_while_moving(
         progress = task.progress
         assert 0.0 <= progress <= 1.0
     assert [row.trial for row in trials] == list(range(1, len(trials) + 1))
+
+
+@settings(max_examples=100, deadline=None)
+@given(seed=st.integers(0, 10_000), force_mN=st.sampled_from([0.0, 20.0]), piece=st.integers(1, 30))
+def test_following_a_path_is_ticking_along_it(seed: int, force_mN: float, piece: int) -> None:
+    spec = replace(with_force(force_mN), home=replace(QUICK.home, dwell_ms=20.0, timeout_ms=300.0))
+    ticked, followed = JoystickTask(spec), JoystickTask(spec)
+    for task in (ticked, followed):
+        task.begin_trial()
+    rng = np.random.default_rng(seed)
+    # From line to line of the pull, at times beside the corridor or still for long.
+    beside_mm, pull_mm = rng.choice([0, 0, 0, 1.9, -2.1], 12), rng.choice([0, 3, 5, 6.9, 8, 8, 10.2], 12)
+    stops = np.column_stack([beside_mm, pull_mm])
+    stops[:2] = 0.0
+    moments = np.append(0, rng.choice([20, 60, 200], 11).cumsum())
+    path = np.column_stack([np.interp(np.arange(moments[-1]), moments, stop) for stop in stops.T])
+    taken = 0
+    while taken < len(path):
+        force_before, held = followed.lateral_force_mN, followed.follow(path[taken : taken + piece])
+        forces = [ticked.tick(place) for place in path[taken : taken + held]]
+        assert all(now == force_before for now in forces[:-1])
+        assert forces[-1] == followed.lateral_force_mN
+        taken += held
+        assert (ticked.phase, ticked.progress) == (followed.phase, followed.progress)
+    one, other = (repr({**vars(task.get_state()), "rng": None}) for task in (ticked, followed))
+    assert one == other

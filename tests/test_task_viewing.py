@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import mujoco
 import numpy as np
 import pytest
 from loop_doubles import RelayBrain, description
@@ -16,11 +17,14 @@ from typer.testing import CliRunner
 
 from robobrain import Loop, recording
 from robobrain.body import Forelimb, Zone
+from robobrain.body.forelimb import MOST_HAND_FORCE_N
 from robobrain.body.posing import pose
+from robobrain.body.window import places_beside, pull_with
 from robobrain.cli import app
 from robobrain.errors import ConfigurationError
 from robobrain.tasks.joystick import JoystickTask, load_protocol, load_task, run_session
-from robobrain.tasks.joystick.viewing import rate_lines, replay
+from robobrain.tasks.joystick.activity import Activity
+from robobrain.tasks.joystick.viewing import by_hand, replay
 
 
 class Watcher:
@@ -77,10 +81,102 @@ def test_a_posture_is_taken_exactly_without_speed() -> None:
     assert not posed.data.qvel.any()
 
 
-def test_rates_are_bars() -> None:
-    loop = Loop(RelayBrain(), Forelimb(), JoystickTask(load_task()))
+def test_rates_and_spikes_of_the_last_second_are_drawn() -> None:
+    brain = RelayBrain()
+    loop, activity = Loop(brain, Forelimb(), JoystickTask(load_task())), Activity(brain.description)
     frame = loop.reset(1)
-    assert rate_lines(description().outputs[0].channels, frame) == ("M1      0.0 Hz",)
+    for number in range(150):
+        frame = loop.step(np.zeros(8))
+        frame.region_rate_hz = np.array([float(number)])
+        activity.add(frame)
+    figure = activity.rates()
+    assert (figure.linename[0], figure.linepnt[0]) == (b"M1", 100)
+    points = figure.linedata[0, :200].reshape(100, 2)
+    assert points[:, 0] == pytest.approx(np.linspace(-0.99, 0.0, 100), abs=1e-6)
+    assert points[:, 1].tolist() == list(range(50, 150))
+    assert figure.range[1].tolist() == [0.0, 149.0]
+    picture = activity.raster(300, 200)
+    assert (picture.shape, picture.dtype) == ((200, 300, 3), np.uint8)
+    assert picture[0].std(axis=0).max() > 0  # neuron 1 fired in each exchange
+    assert picture[8 * 200 // 9 :].std() == 0
+    columns = np.flatnonzero((picture[0] != picture[-1]).any(axis=1))
+    assert np.diff(columns).max() <= 4  # a spike each 10 ms of 1 s in 300 columns
+
+
+def test_without_spikes_the_raster_is_empty() -> None:
+    activity = Activity(description())
+    assert np.ptp(activity.raster(30, 20)) == 0
+    assert activity.rates().linepnt[0] == 0
+
+
+def test_what_is_beside_the_scene_fits_into_the_window() -> None:
+    for size in ((1920, 1080), (640, 480), (40, 40)):
+        above, below = places_beside(*size)
+        for place in (above, below):
+            assert place.left >= 0
+            assert place.bottom >= 0
+            assert place.left + place.width <= size[0]
+            assert place.bottom + place.height <= size[1]
+        assert below.bottom + below.height <= above.bottom
+
+
+def grip_on_joystick(body: Forelimb, left_mm: float, pull_mm: float) -> mujoco.MjvPerturb:
+    """Return what MuJoCo's viewer makes of a mouse that has the joystick's tip and went on from there."""
+    mouse = mujoco.MjvPerturb()
+    mouse.select = body.model.body("joystick/stick").id
+    mouse.active = int(mujoco.mjtPertBit.mjPERT_TRANSLATE)
+    stick = body.data.body(mouse.select)
+    mouse.localpos = stick.xmat.reshape(3, 3).T @ (body.tip_m - stick.xpos)
+    mouse.refselpos = body.rest_tip_m + np.array([left_mm, pull_mm, 0.0]) * 1e-3
+    return mouse
+
+
+def test_the_mouse_pulls_the_joystick_and_lets_go() -> None:
+    body, tone = Forelimb(), np.full(8, 0.02)
+    mouse, path = grip_on_joystick(body, 3.0, 6.0), []
+    for _ in range(100):
+        pull_with(mouse, body)
+        body.advance(tone, 10.0)
+        path.append(body.joystick_mm())
+    assert 1.0 < path[-1][0] < 3.0
+    assert 2.0 < path[-1][1] < 6.0
+    assert np.abs(path[-1] - path[-10]).max() < 0.05  # it stands still
+    assert body.lateral_force_mN == 0.0
+    mouse.active = 0
+    for _ in range(100):
+        pull_with(mouse, body)
+        body.advance(tone, 10.0)
+    assert not body.data.qfrc_applied.any()
+    assert np.abs(body.joystick_mm()).max() < 0.1
+
+
+def test_a_hand_acts_beside_the_lateral_force_and_is_bounded() -> None:
+    body = Forelimb()
+    mouse = grip_on_joystick(body, 0.0, 1000.0)
+    force_N = body.pull_by_hand(mouse.select, mouse.localpos, mouse.refselpos)
+    assert np.linalg.norm(force_N) == pytest.approx(MOST_HAND_FORCE_N)
+    body.advance(np.full(8, 0.02), 10.0, 20.0)
+    assert body.lateral_force_mN == pytest.approx(20.0)
+    assert body.data.qfrc_applied.any()
+    body.reset()
+    assert not body.data.qfrc_applied.any()
+
+
+def test_a_limb_alone_can_be_pulled_while_its_window_is_open() -> None:
+    class Hand(Watcher):
+        @property
+        def is_open(self) -> bool:
+            return len(self.seen) < 40
+
+        def show(self, zones: tuple[Zone, ...] = (), lines: tuple[str, ...] = ()) -> None:
+            pull_with(grip_on_joystick(self.body, 0.0, 6.0), self.body)
+            super().show(zones, lines)
+
+    body = Forelimb()
+    hand = Hand(body)
+    assert by_hand(body, hand, speed=1e6) == 40  # type: ignore[arg-type]
+    assert hand.seen[-1][0][1] > 2.0
+    assert "mm pulled" in hand.seen[-1][2][0]
 
 
 def test_without_a_display_the_way_to_a_film_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

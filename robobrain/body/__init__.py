@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from robobrain.body.decorations import Zone
-    from robobrain.body.forelimb import BodyState, Forelimb, TorqueForelimb
+    from robobrain.body.forelimb import Forelimb, TorqueForelimb
     from robobrain.body.rendering import Renderer
     from robobrain.body.specification import ForelimbSpec, SpinalSpec
     from robobrain.body.spinal import SpinalCord
+    from robobrain.body.state import BodyState
 
 _HOMES = {
-    "BodyState": "forelimb",
+    "BodyState": "state",
     "Forelimb": "forelimb",
     "ForelimbSpec": "specification",
     "Renderer": "rendering",

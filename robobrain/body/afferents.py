@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.body.datafile import load
-from robobrain.body.forelimb import BodyState
 from robobrain.body.specification import MUSCLE_NAMES, NotNegative, Positive
+from robobrain.body.state import BodyState
 from robobrain.errors import ConfigurationError
 from robobrain.seeding import generator
 

@@ -4,65 +4,34 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import ClassVar
 
 import mujoco
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from robobrain.body.model import GRIP, JOYSTICK, LATERAL, LIMB, MOVER, PULL, STICK, TIP, build_model
 from robobrain.body.specification import JOINT_NAMES, MUSCLE_NAMES, ForelimbSpec
+from robobrain.body.state import BodyState, Floats, Gauge
 from robobrain.body.trace import Trace
 from robobrain.errors import BodyFault, ConfigurationError
-
-Floats = NDArray[np.float64]
 
 _STATE = mujoco.mjtState.mjSTATE_INTEGRATION
 # Not mjSTATE_PHYSICS: since MuJoCo 4 that has the history of delayed signals too.
 _PHYSICS = int(mujoco.mjtState.mjSTATE_QPOS | mujoco.mjtState.mjSTATE_QVEL | mujoco.mjtState.mjSTATE_ACT)
-_STRAIN, _STRETCHING, _FORCE, _MUSCLES, _PLACES, _COURSE = (
-    slice(0, 8), slice(8, 16), slice(16, 24), slice(0, 24), slice(24, 30), slice(30, None)
-)  # fmt: skip
-_ANGLE, _TURNING, _ACTIVATION = slice(30, 34), slice(36, 40), slice(42, 50)
-"""Where what is measured lies in one vector: muscles, places of tip and grip, then ``PHYSICS_NAMES``."""
-
 _AFTER_SPEEDS, _SITE = int(mujoco.mjtStage.mjSTAGE_VEL), int(mujoco.mjtObj.mjOBJ_SITE)
 
-_MAX_ANGLE_RAD, _MAX_SPEED_RAD_S = 10.0, 1e4
-"""Sums (root of squares) beyond which the physics has diverged; every joint is limited to about 1 rad."""
+_MAX_ANGLE_SQUARED, _MAX_SPEED_SQUARED = 10.0**2, 1e4**2
+"""Sums of rad^2, and of (rad/s)^2, beyond which the physics has diverged; joints end at about 1 rad."""
 
+HAND_STIFFNESS_N_M, MOST_HAND_FORCE_N = 8.0, 0.1
+"""Spring between a person's hand and what it pulls, assumed: as stiff as the joystick's, and at most 0.1 N.
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class BodyState:
-    """What can be measured on the body at one instant. The arrays are copies, in part views of each other.
+Twice as stiff, and told anew only each 10 ms, it swings up.
+"""
 
-    Attributes:
-        muscle_strain: [8] Path length relative to rest, L / L_rest - 1.
-        muscle_velocity_per_s: [8] Speed of lengthening, dL/dt / L_rest.
-        muscle_force: [8] Pull on the tendon as fraction of the muscle's largest isometric force.
-        muscle_activation: [8] Activation, 0 to 1.
-        joint_angle_rad: [4] Angles, 0 in the posture of the data file.
-        joint_velocity_rad_s: [4] Angular speeds.
-        joystick_mm: [2] Tip relative to rest: lateral (+ the animal's left), pull (+ toward its body).
-        joystick_velocity_mm_s: [2] The tip's speed along the same axes.
-        paw_mm: [3] Grip of the paw relative to rest: left, caudal, up.
-        grip_force_mN: Size of the force between paw and handle.
-        physics: [20] All coordinates, their speeds, and activations, named by ``PHYSICS_NAMES``.
-    """
-
-    muscle_strain: Floats
-    muscle_velocity_per_s: Floats
-    muscle_force: Floats
-    muscle_activation: Floats
-    joint_angle_rad: Floats
-    joint_velocity_rad_s: Floats
-    joystick_mm: Floats
-    joystick_velocity_mm_s: Floats
-    paw_mm: Floats
-    grip_force_mN: float
-    physics: Floats
+_MM_PER_M = np.array(1e3)  # an array, as NumPy would make one of a number anew each time
 
 
 class Forelimb:
@@ -97,11 +66,6 @@ class Forelimb:
         self._push = self.data.xfrc_applied[self._stick, :1]
         self._tip_m, self._paw_m = (self.data.site_xpos[site] for site in (self._tip, self._grip))
         self._position, self._velocity = self.data.qpos, self.data.qvel
-        self._measured = (
-            self.data.ten_length, self.data.ten_velocity, self.data.actuator_force[: len(MUSCLE_NAMES)],
-            self._tip_m, self._paw_m,
-            self._position, self._velocity, self.data.act,  # the limb's joints come first in the model
-        )  # fmt: skip
         self._trace = Trace(self.model, self.data, (JOYSTICK + TIP, LIMB + GRIP))
         self._settle()
 
@@ -157,10 +121,10 @@ class Forelimb:
             self._run(steps)
             pieces_m.append(self._trace.read(steps, per_ms))
             missing -= steps
-        places_m = pieces_m[0] if len(pieces_m) == 1 else np.concatenate(pieces_m)
-        places_m -= self._rest_places_m
-        places_m *= 1e3
-        return places_m[:, :2], places_m[:, 3:]
+        places = pieces_m[0] if len(pieces_m) == 1 else np.concatenate(pieces_m)
+        places -= self._rest_places_m
+        places *= _MM_PER_M
+        return places[:, :2], places[:, 3:]
 
     def state(self) -> BodyState:
         """Return what can be measured now; the body's course isn't changed by looking."""
@@ -168,25 +132,7 @@ class Forelimb:
         # Places and speeds are those of now already; what is missing are the forces.
         mujoco.mj_forwardSkip(self.model, data, _AFTER_SPEEDS, 1)
         mujoco.mj_objectVelocity(self.model, data, _SITE, self._tip, self._tip_velocity, 0)
-        measured = np.concatenate(self._measured)
-        muscles, places = measured[_MUSCLES], measured[_PLACES]
-        muscles /= self._muscle_units
-        muscles[_STRAIN] -= 1.0
-        places -= self._rest_places_m
-        places *= 1e3
-        return BodyState(
-            muscle_strain=measured[_STRAIN],
-            muscle_velocity_per_s=measured[_STRETCHING],
-            muscle_force=measured[_FORCE],
-            muscle_activation=measured[_ACTIVATION],
-            joint_angle_rad=measured[_ANGLE],
-            joint_velocity_rad_s=measured[_TURNING],
-            joystick_mm=places[:2],
-            joystick_velocity_mm_s=self._tip_velocity[3:5] * 1e3,
-            paw_mm=places[3:],
-            grip_force_mN=math.hypot(*data.efc_force[:3].tolist()) * 1e3,
-            physics=measured[_COURSE],
-        )
+        return self._gauge.read(math.hypot(*data.efc_force[:3].tolist()) * 1e3)
 
     def muscle_strain(self) -> Floats:
         """Return the muscles' lengths relative to rest, L / L_rest - 1, [8]."""
@@ -220,6 +166,28 @@ class Forelimb:
             self.data.mocap_pos[0] = self._tip_at(np.asarray(joystick_mm, dtype=np.float64))
         self.data.eq_active[self._mover] = joystick_mm is not None
         mujoco.mj_step1(self.model, self.data)
+
+    def pull_by_hand(self, body: int, place: Floats, toward_m: Floats) -> Floats:
+        """Pull a part of the scene with a spring to a point; return the force, kept until the next call.
+
+        ``reset`` lets go, too. It acts beside drive, clamp and lateral force.
+
+        Args:
+            body: Number of the part, as MuJoCo counts; 0 lets go.
+            place: [3] Where the spring is tied, in the part's own frame (m).
+            toward_m: [3] Where it pulls to, in the scene's frame.
+
+        Returns:
+            [3] Force in N, at most ``MOST_HAND_FORCE_N`` long.
+        """
+        data, force_N = self.data, np.zeros(3)
+        data.qfrc_applied[:] = 0.0
+        if body > 0:
+            point_m = data.xpos[body] + data.xmat[body].reshape(3, 3) @ place
+            force_N = HAND_STIFFNESS_N_M * (toward_m - point_m)
+            force_N *= min(1.0, MOST_HAND_FORCE_N / max(float(np.linalg.norm(force_N)), 1e-12))
+            mujoco.mj_applyFT(self.model, data, force_N, np.zeros(3), point_m, body, data.qfrc_applied)
+        return force_N
 
     def get_state(self) -> Floats:
         """Return all that the body's future depends on."""
@@ -310,8 +278,18 @@ class Forelimb:
         self.rest_length_m: Floats = self.data.ten_length.copy()
         self._rest_tip_m: Floats = self.data.site_xpos[self._tip].copy()
         self._rest_paw_m: Floats = self.data.site_xpos[self._grip].copy()
-        self._muscle_units = np.concatenate([self.rest_length_m, self.rest_length_m, -self.max_force_N])
         self._rest_places_m = np.concatenate([self._rest_tip_m, self._rest_paw_m])
+        data, muscles = self.data, len(MUSCLE_NAMES)
+        self._gauge = Gauge(
+            (
+                data.ten_length, data.ten_velocity, data.actuator_force[:muscles],
+                self._tip_m, self._paw_m, self._tip_velocity[3:5],
+                self._position, self._velocity, data.act,  # the limb's joints come first in the model
+            ),
+            rest_length_m=self.rest_length_m,
+            max_force_N=self.max_force_N,
+            rest_places_m=self._rest_places_m,
+        )  # fmt: skip
 
     def _restore(self, state: Floats) -> None:
         mujoco.mj_setState(self.model, self.data, state, _STATE)
@@ -362,7 +340,7 @@ class Forelimb:
     def _check(self) -> None:
         """Raise BodyFault when positions or speeds are not finite or far beyond what a limb can do."""
         position, velocity = self._position, self._velocity
-        if position.dot(position) < _MAX_ANGLE_RAD**2 and velocity.dot(velocity) < _MAX_SPEED_RAD_S**2:
+        if position.dot(position) < _MAX_ANGLE_SQUARED and velocity.dot(velocity) < _MAX_SPEED_SQUARED:
             return
         time_ms = self.data.time * 1e3
         raise BodyFault(f"The physics diverged by {time_ms:.1f} ms: {self._divergence()}. Fix: reset().")

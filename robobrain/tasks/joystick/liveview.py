@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from robobrain.body.decorations import ACTIVE_RGB, RELAXED_RGB, muscle_path
 from robobrain.body.specification import MUSCLE_NAMES
-from robobrain.recording import Population
-from robobrain.recording.figures.raster import raster_rows
-from robobrain.recording.figures.style import REGION_COLOURS, region_colour
+from robobrain.recording.figures.style import region_colour
+from robobrain.tasks.joystick.activity import raster_order
 from robobrain.tasks.joystick.live import VIEWER, check_live, is_file
 from robobrain.tasks.joystick.loop import REGION_RATE, Frame
 from robobrain.tasks.joystick.rig import FloatArray
@@ -54,7 +53,7 @@ class LiveView:
         self._poses: list[tuple[FloatArray, FloatArray]] = []
         self._sent_s = monotonic()
         self._regions = next((p.channels for p in brain.outputs if p.name == REGION_RATE), ())
-        self._raster_regions, self._row_of, self._region_of = _raster(brain)
+        self._raster_regions, self._row_of, self._region_of = raster_order(brain)
         self._stream = rr.RecordingStream("robobrain", recording_id=None)
         self._stream.send_recording_name(name)
         blueprint = _blueprint()
@@ -166,17 +165,6 @@ class LiveView:
         for region in self._regions:
             look = rr.SeriesLines(colors=_rgb(region_colour(region)), names=region)
             stream.log(f"region_rate_hz/{region}", look, static=True)
-
-
-def _raster(brain: Description) -> tuple[list[str], NDArray[np.int64], NDArray[np.int64]]:
-    """Return regions in the order of the figures, and tables from neuron to row and to region."""
-    populations = [
-        Population(name=p.name, region=p.region, first_id=p.first_id, size=p.size) for p in brain.populations
-    ]
-    found = dict.fromkeys(p.region for p in populations)
-    regions = sorted(found, key=lambda region: [*REGION_COLOURS, region].index(region))
-    rows, region_of = raster_rows([[p for p in populations if p.region == region] for region in regions])
-    return regions, rows, region_of
 
 
 def _distinct(t_ms: FloatArray) -> NDArray[np.timedelta64]:

@@ -50,7 +50,7 @@ Exchange = Literal["lockstep", "overlapped"]
 EXCHANGES: tuple[Exchange, ...] = get_args(Exchange)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class Frame(Movement):
     """One exchange of the closed loop: what the brain was told and did, then what body and task did.
 
@@ -191,8 +191,7 @@ class Loop:
         rate_hz = readings.outputs[self._motor].astype(np.float64)
         movement = self._rig.advance(lambda: self.spinal.excite(rate_hz, self.body.muscle_strain(), TICK_MS))
         run_ms = readings.times.run_ms
-        times = replace(
-            movement.times,
+        times = movement.times._replace(
             brain_ms=run_ms,
             exchange_ms=max(waited_ms - run_ms, 0.0),
             overlap_ms=max(run_ms - waited_ms, 0.0),

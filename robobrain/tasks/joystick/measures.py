@@ -42,9 +42,9 @@ def measure(path_mm: NDArray[np.float64], lines: MeasureLines, sample_ms: float 
         return Measures()
     pull_mm = path_mm[:, 1]
     peak = int(pull_mm.argmax())
-    near_rest = np.flatnonzero(pull_mm[: peak + 1] < lines.duration_from_mm)
+    (near_rest,) = (pull_mm[: peak + 1] < lines.duration_from_mm).nonzero()
     out = path_mm[near_rest[-1] if len(near_rest) else 0 : peak + 1]
-    speed = float(np.diff(out[:, 1]).max()) if len(out) > 1 else math.nan
+    speed = float((out[1:, 1] - out[:-1, 1]).max()) if len(out) > 1 else math.nan
     began, arrived, before, after = _crossings(
         out,
         lines.duration_from_mm,

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import NamedTuple, cast
 
 import numpy as np
 from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 
-from robobrain.body import ForelimbSpec
+from robobrain.body import BodyState, ForelimbSpec
 from robobrain.body.specification import JOINT_NAMES, MUSCLE_NAMES
 from robobrain.bridge.messages import Port
 from robobrain.tasks.joystick.loop import Frame
@@ -30,6 +31,9 @@ SEEN = ("joystick", "joystick_velocity", "paw", "target")
 _PHASES = dict(zip(Phase, np.eye(len(Phase)), strict=True))
 
 
+Read = Callable[[Movement], FloatArray]
+
+
 class Observable(NamedTuple):
     """A group of observation entries with one unit and one meaning.
 
@@ -40,7 +44,7 @@ class Observable(NamedTuple):
         low: Lower bound, one for all or one per entry.
         high: Upper bound, likewise.
         meaning: One line for people.
-        read: How the entries are read from a movement.
+        read: Name of the part of the body's state that it is, or how it is read from a movement.
     """
 
     name: str
@@ -49,7 +53,7 @@ class Observable(NamedTuple):
     low: float | tuple[float, ...]
     high: float | tuple[float, ...]
     meaning: str
-    read: Callable[[Movement], FloatArray]
+    read: str | Read
 
 
 class ObservationTable:
@@ -70,9 +74,11 @@ class ObservationTable:
             {name: Box(low[where], high[where], dtype=np.float32) for name, where in self._slices.items()}
         )
 
+        self._reads = _compiled(item.read for item in observables)
+
     def observe(self, movement: Movement) -> NDArray[np.float32]:
         """Return the entries as a fresh float32 vector, clipped to their bounds."""
-        parts = [item.read(movement) for item in self.observables]
+        parts = [read(movement) for read in self._reads]
         values: NDArray[np.float32] = np.concatenate(parts, dtype=np.float32, casting="same_kind")
         np.maximum(values, self.space.low, out=values)
         return np.minimum(values, self.space.high, out=values)
@@ -100,6 +106,23 @@ class ObservationTable:
         ).astype(np.float32)
 
 
+def _compiled(reads: Iterable[str | Read]) -> list[Read]:
+    """Return how to read all in turn, with one look at the body for all parts of it that follow in a row."""
+    compiled: list[Read] = []
+    for _, run in groupby(reads, key=lambda read: isinstance(read, str)):
+        both = list(run)
+        parts = [BodyState.PARTS[read] for read in both if isinstance(read, str)]
+        if parts:
+            compiled.append(partial(_of_body, np.r_[tuple(parts)]))
+        compiled += [read for read in both if not isinstance(read, str)]
+    return compiled
+
+
+def _of_body(entries: NDArray[np.int64], movement: Movement) -> FloatArray:
+    values: FloatArray = movement.body.values.take(entries)
+    return values
+
+
 def body_observables(
     body: ForelimbSpec, task: JoystickSpec, *, muscles: bool = True
 ) -> tuple[Observable, ...]:
@@ -121,7 +144,7 @@ def body_observables(
             -travel,
             travel,
             "joystick from rest; + left, + toward the body",
-            lambda m: m.body.joystick_mm,
+            "joystick_mm",
         ),
         Observable(
             "joystick_velocity",
@@ -130,7 +153,7 @@ def body_observables(
             -1000.0,
             1000.0,
             "its velocity",
-            lambda m: m.body.joystick_velocity_mm_s,
+            "joystick_velocity_mm_s",
         ),
         Observable(
             "paw",
@@ -139,7 +162,7 @@ def body_observables(
             -travel,
             travel,
             "paw from rest; + left, + toward the body, + up",
-            lambda m: m.body.paw_mm,
+            "paw_mm",
         ),
         Observable(
             "joint_angle",
@@ -148,7 +171,7 @@ def body_observables(
             tuple(low - JOINT_MARGIN_RAD for low, _ in joints),
             tuple(high + JOINT_MARGIN_RAD for _, high in joints),
             "joint angles",
-            lambda m: m.body.joint_angle_rad,
+            "joint_angle_rad",
         ),
         Observable(
             "joint_velocity",
@@ -157,7 +180,7 @@ def body_observables(
             -200.0,
             200.0,
             "joint velocities",
-            lambda m: m.body.joint_velocity_rad_s,
+            "joint_velocity_rad_s",
         ),
         *(_muscle_observables(body) if muscles else ()),
         Observable(
@@ -178,7 +201,7 @@ def _muscle_observables(body: ForelimbSpec) -> tuple[Observable, ...]:
             -1.0,
             1.0,
             "muscle length relative to rest, minus 1",
-            lambda m: m.body.muscle_strain,
+            "muscle_strain",
         ),
         Observable(
             "muscle_velocity",
@@ -187,7 +210,7 @@ def _muscle_observables(body: ForelimbSpec) -> tuple[Observable, ...]:
             -2.0 * fastest,
             2.0 * fastest,
             "lengthening in rest lengths per second",
-            lambda m: m.body.muscle_velocity_per_s,
+            "muscle_velocity_per_s",
         ),
         Observable(
             "muscle_force",
@@ -196,7 +219,7 @@ def _muscle_observables(body: ForelimbSpec) -> tuple[Observable, ...]:
             0.0,
             2.0,
             "muscle force as a fraction of its maximum",
-            lambda m: m.body.muscle_force,
+            "muscle_force",
         ),
         Observable(
             "muscle_activation",
@@ -205,14 +228,14 @@ def _muscle_observables(body: ForelimbSpec) -> tuple[Observable, ...]:
             0.0,
             1.0,
             "muscle activation",
-            lambda m: m.body.muscle_activation,
+            "muscle_activation",
         ),
     )
 
 
 def brain_observables(outputs: Sequence[Port]) -> tuple[Observable, ...]:
     """Return what the brain shows of itself: motor rates, region rates, then all other outputs."""
-    reads: dict[str, Callable[[Movement], FloatArray]] = {
+    reads: dict[str, Read] = {
         "motor": lambda m: cast(Frame, m).motor_rate_hz,
         "region_rate": lambda m: cast(Frame, m).region_rate_hz,
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -25,8 +26,7 @@ MUSCLES = 8
 """Number of muscles, and so of motor channels and of stimulation channels."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class PhaseTimes:
+class PhaseTimes(NamedTuple):
     """Wall-clock time of the parts of the loop.
 
     Attributes:
@@ -49,7 +49,7 @@ class PhaseTimes:
         return self.brain_ms + self.body_ms + self.exchange_ms + self.task_ms - self.overlap_ms
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
+@dataclass(kw_only=True, eq=False)
 class Movement:
     """What body and task did in one exchange. All arrays are the owner's to keep.
 
@@ -80,7 +80,7 @@ class Movement:
     events: tuple[Event, ...] = ()
     trial: TrialResult | None = None
     reward_terms: Mapping[str, float] = field(default_factory=dict)
-    times: PhaseTimes = PhaseTimes()
+    times: PhaseTimes = field(default_factory=PhaseTimes)
 
     @property
     def reward(self) -> float:
@@ -197,10 +197,12 @@ class Rig:
             if before is not None and held < missing:
                 body.set_state(before)
                 joystick_mm, paw_mm = body.sweep(drive, held, force_mN)
-            pieces.append(_Path(joystick_mm, paw_mm, np.array([force_mN] * held)))
+            force = np.empty(held)
+            force.fill(force_mN)
+            pieces.append(_Path(joystick_mm, paw_mm, force))
             missing -= held
         body_s = perf_counter() - began - task_s
-        times = PhaseTimes(body_ms=1000.0 * body_s, task_ms=1000.0 * task_s)
+        times = PhaseTimes(0.0, 1000.0 * body_s, 0.0, 1000.0 * task_s)
         return self._movement(drive, _Path.joined(pieces), covered, times)
 
     def _movement(self, excitation: FloatArray, path: _Path, covered: float, times: PhaseTimes) -> Movement:
@@ -213,7 +215,7 @@ class Rig:
             joystick_mm=path.joystick_mm,
             paw_mm=path.paw_mm,
             lateral_force_mN=path.lateral_force_mN,
-            target_mm=np.array(task.target_mm),
+            target_mm=_place(task.target_mm).copy(),
             phase=task.phase,
             events=task.take_events(),
             trial=result,
@@ -247,5 +249,18 @@ def fractions(
         raise ConfigurationError(f"The {what} must have the shape ({size},), got {vector.shape}.")
     if not math.isfinite(vector.dot(vector)) and not np.isfinite(vector).all():
         raise ConfigurationError(f"The {what} must be finite, got {vector.tolist()}.")
-    clipped = np.maximum(vector, low)
-    return np.minimum(clipped, high, out=clipped)
+    least, most = _as_arrays(within)
+    clipped = np.maximum(vector, least)
+    return np.minimum(clipped, most, out=clipped)
+
+
+@lru_cache(maxsize=16)
+def _place(place_mm: tuple[float, float]) -> FloatArray:
+    """Return a place as an array, which stays the same one for a while."""
+    return np.array(place_mm)
+
+
+@cache
+def _as_arrays(within: tuple[float, float]) -> tuple[FloatArray, FloatArray]:
+    """Return two numbers as arrays, as NumPy would make them anew in each operation."""
+    return np.array(within[0]), np.array(within[1])

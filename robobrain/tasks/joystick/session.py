@@ -56,7 +56,7 @@ class SessionSummary:
     @property
     def shares(self) -> dict[str, float]:
         """Share of the wall time of brain, body, exchange and task, what of it overlaps, and the rest."""
-        parts = {name.removesuffix("_ms"): value for name, value in vars(self.times).items()}
+        parts = {name.removesuffix("_ms"): value for name, value in self.times._asdict().items()}
         parts["rest"] = max(self.wall_ms - self.times.whole_ms, 0.0)
         whole = max(self.wall_ms, self.times.whole_ms) or 1.0
         return {name: value / whole for name, value in parts.items()}
@@ -72,9 +72,7 @@ class SessionSummary:
             last_trial=self.last_trial if trial is None else trial,
             model_ms=frame.t_ms - self.begin_ms,
             wall_ms=wall_ms,
-            times=PhaseTimes(
-                **{name: value + getattr(times, name) for name, value in vars(self.times).items()}
-            ),
+            times=PhaseTimes(*(sum(pair) for pair in zip(self.times, times, strict=True))),
         )
 
 

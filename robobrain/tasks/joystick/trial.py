@@ -20,9 +20,9 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Mapping, Sequence
+from array import array
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any
 
 import numpy as np
@@ -30,97 +30,18 @@ from numpy.typing import NDArray
 
 from robobrain.errors import ConfigurationError
 from robobrain.seeding import generator
-from robobrain.tasks.joystick.measures import Measures, measure
+from robobrain.tasks.joystick.measures import measure
+from robobrain.tasks.joystick.result import Event, Outcome, Phase, TrialResult
 from robobrain.tasks.joystick.specification import JoystickSpec
+
+__all__ = ["TICK_MS", "Event", "JoystickTask", "Outcome", "Phase", "TrialResult"]
 
 TICK_MS = 1.0
 """Time between two ticks: the rig averages its samples to 1 kHz."""
 
 
-class Phase(StrEnum):
-    """Part of a trial; the order is that of the one-hot observation."""
-
-    ITI = "iti"
-    HOME = "home"
-    READY = "ready"
-    MOVING = "moving"
-    HOLDING = "holding"
-
-
 _ITI, _HOME, _READY, _MOVING, _HOLDING = Phase
 """The phases again: looked up in every tick, they are found faster here than in their class."""
-
-
-class Outcome(StrEnum):
-    """How a trial ended."""
-
-    REWARDED = "rewarded"
-    MISSED = "missed"
-    RETURNED = "returned"
-    TIMEOUT = "timeout"
-    NO_RESPONSE = "no_response"
-    NO_HOME = "no_home"
-
-    @property
-    def is_timeout(self) -> bool:
-        """Whether time ended the trial rather than what the joystick did."""
-        return self in (Outcome.TIMEOUT, Outcome.NO_RESPONSE, Outcome.NO_HOME)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Event:
-    """Something that happened in a tick.
-
-    Names: ``trial``, ``cue``, ``start``, ``force_on``, ``force_off``, ``end`` and ``reward``; leaving home
-    before the cue is ``home_out``, crossing the edge of the target ``target_in`` and ``target_out``.
-    """
-
-    t_ms: float
-    name: str
-    detail: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrialResult:
-    """One row of the trial table. Times count from the task's reset; NaN stands for what did not happen.
-
-    Attributes:
-        trial: Number of the trial in the session, from 1.
-        block: Name of its block.
-        lateral_force_mN: Force of the trial, 0 in a catch trial.
-        catch: Whether the block's force was left out.
-        direction_deg: Direction of the movement, 0 for a pull. The measures are along and across it.
-        begin_ms: End of the pause before the trial.
-        cue_ms: The home dwell was complete.
-        start_ms: The start line was crossed.
-        end_ms: The trial ended.
-        outcome: How it ended.
-        reward: 1 for a rewarded trial, else 0.
-        measures: What the path from the cue to the end shows.
-    """
-
-    trial: int
-    block: str
-    lateral_force_mN: float
-    catch: bool
-    direction_deg: float = 0.0
-    begin_ms: float
-    cue_ms: float
-    start_ms: float
-    end_ms: float
-    outcome: Outcome
-    reward: float
-    measures: Measures
-
-    @property
-    def attempted(self) -> bool:
-        """Whether the start line was crossed after the cue."""
-        return not math.isnan(self.start_ms)
-
-    def row(self) -> dict[str, int | float | bool | str]:
-        """Return the result as a flat mapping of plain values."""
-        own = {name: value for name, value in vars(self).items() if name != "measures"}
-        return own | {"outcome": self.outcome.value, "attempted": self.attempted} | vars(self.measures)
 
 
 @dataclass
@@ -144,7 +65,7 @@ class _State:
     cue_ms: float = math.nan
     start_ms: float = math.nan
     force_on_ms: float = math.nan
-    path_mm: list[tuple[float, float]] = field(default_factory=list)
+    path_mm: array[float] = field(default_factory=lambda: array("d"))  # lateral and pull in turn
     events: list[Event] = field(default_factory=list)
     result: TrialResult | None = None
 
@@ -186,7 +107,7 @@ class JoystickTask:
         state.target_mm = self.spec.target.centre_mm(state.direction_deg)
         state.cue_ms = state.start_ms = state.force_on_ms = math.nan
         state.dwell_ms = state.progress = 0.0
-        state.path_mm = []
+        state.path_mm = array("d")
         state.phase = _HOME
         detail = {"direction_deg": state.direction_deg} if len(block.directions_deg) > 1 else {}
         self._note("trial", trial=number, block=block.name, lateral_force_mN=state.trial_force_mN, **detail)
@@ -221,7 +142,10 @@ class JoystickTask:
         force_mN = self._state.force_mN
         if self._stays_home(path_mm):
             return len(path_mm)
-        for taken, (x, y) in enumerate(path_mm.tolist(), start=1):
+        points_mm = path_mm.tolist()
+        if self._keeps_on(path_mm, points_mm):
+            return len(points_mm)
+        for taken, (x, y) in enumerate(points_mm, start=1):
             if self._tick(x, y) != force_mN:
                 return taken
         return len(path_mm)
@@ -319,10 +243,51 @@ class JoystickTask:
         state.dwell_ms += length_ms
         return True
 
+    def _keeps_on(self, path_mm: NDArray[np.float64], points_mm: list[list[float]]) -> bool:
+        """Take a whole path of a pull at once if it stays between the phase's lines: nothing happens then."""
+        state, target = self._state, self.spec.target
+        if state.direction_deg != 0.0 or state.phase in (_ITI, _HOME):
+            return False
+        nearest_mm, farthest_mm, due_ms = self._bounds()
+        length_ms = len(points_mm) * TICK_MS
+        xs, ys = zip(*points_mm, strict=True)
+        highest_mm = max(ys)
+        if state.t_ms + length_ms >= due_ms or min(ys) < nearest_mm or highest_mm >= farthest_mm:
+            return False
+        if max(xs) <= target.half_width_mm and min(xs) >= -target.half_width_mm:
+            distance_mm = max(target.near_mm - highest_mm, 0.0)
+        elif state.phase is _HOLDING:
+            return False
+        else:
+            distance_mm = min(map(target.distance_mm, xs, ys))
+        state.t_ms += length_ms
+        state.path_mm.frombytes(path_mm.tobytes())
+        state.progress = max(state.progress, 1.0 - distance_mm / target.near_mm)
+        if state.phase is _HOLDING:
+            state.dwell_ms += length_ms
+        return True
+
+    def _bounds(self) -> tuple[float, float, float]:
+        """Return the pull positions between which nothing happens in this phase, and until when at most."""
+        state, pull, target = self._state, self.spec.pull, self.spec.target
+        if state.phase is _READY:
+            return -math.inf, pull.start_mm, state.cue_ms + pull.response_timeout_ms
+        due_ms = state.start_ms + pull.move_timeout_ms
+        nearest_mm, farthest_mm = pull.return_mm, target.near_mm
+        if state.phase is _HOLDING:
+            nearest_mm, farthest_mm = target.near_mm, target.far_mm
+            due_ms = min(due_ms, state.t_ms + target.dwell_ms - state.dwell_ms)
+        if state.trial_force_mN != 0.0:
+            if math.isnan(state.force_on_ms):
+                farthest_mm = min(farthest_mm, self.spec.force_field.onset_mm)
+            else:
+                due_ms = min(due_ms, state.force_on_ms + self.spec.force_field.longest_ms)
+        return nearest_mm, farthest_mm, due_ms
+
     def _track(self, x: float, y: float) -> bool:
         """Note a position; say whether it is in the target."""
         state, target = self._state, self.spec.target
-        state.path_mm.append((x, y))
+        state.path_mm.extend((x, y))
         distance_mm = target.distance_mm(x, y)
         progress = 1.0 - distance_mm / target.near_mm
         state.progress = max(state.progress, progress)
@@ -386,7 +351,7 @@ class JoystickTask:
     def _end(self, outcome: Outcome) -> None:
         state = self._state
         self._force_off()
-        path = np.array(state.path_mm, dtype=np.float64).reshape(-1, 2)
+        path = np.frombuffer(state.path_mm).reshape(-1, 2)
         state.result = TrialResult(
             trial=state.trial,
             block=self.spec.block_of(state.trial).name,

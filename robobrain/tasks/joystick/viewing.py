@@ -12,7 +12,7 @@ import numpy as np
 
 from robobrain.errors import ConfigurationError
 from robobrain.seeding import generator
-from robobrain.tasks.joystick.loop import Frame, Loop
+from robobrain.tasks.joystick.loop import Loop
 from robobrain.tasks.joystick.playing import open_policy
 from robobrain.tasks.joystick.protocol import Stimulator, load_protocol
 from robobrain.tasks.joystick.screen import has_display, task_lines, task_zones
@@ -20,9 +20,12 @@ from robobrain.tasks.joystick.specification import load_task
 from robobrain.tasks.joystick.trial import JoystickTask
 
 if TYPE_CHECKING:
+    from robobrain.body import Forelimb
     from robobrain.body.window import Window
 
-_RATE_PER_BAR_HZ = 2.0
+
+HAND_EXCHANGE_MS = 10.0
+HINT = "double click: choose a part; Ctrl + right button: pull it"
 
 
 class Clock:
@@ -59,7 +62,7 @@ def view_brain(
     speed: float = 1.0,
     on_build: Callable[[str, float], None] | None = None,
 ) -> int:
-    """Show a session in closed loop with the rates of the brain's regions; return the trials that ended.
+    """Show a session in closed loop, with rates and spikes beside it; return the trials that ended.
 
     It ends after ``trials`` trials, or when the window is closed.
 
@@ -71,28 +74,22 @@ def view_brain(
     from robobrain.body import Forelimb  # noqa: PLC0415 (loads MuJoCo)
     from robobrain.body.window import Window  # noqa: PLC0415
     from robobrain.brain.config import local_brain  # noqa: PLC0415
+    from robobrain.tasks.joystick.activity import Activity  # noqa: PLC0415 (loads matplotlib)
 
     spec, plan = load_task(task), load_protocol(protocol)
-    starting = local_brain(brain, threads=threads, on_progress=on_build)
+    starting = local_brain(brain, threads=threads, record_spikes=True, on_progress=on_build)
     with starting as link, closing(Forelimb()) as body, closing(Window(body, camera)) as window:
         loop = Loop(link, body, JoystickTask(spec))
-        regions = next((port.channels for port in link.description.outputs if port.name == "region_rate"), ())
+        activity = Activity(link.description)
         stimulator = Stimulator(plan, link.description.exchange_ms, generator(seed, "stimulation"))
         frame, ended, clock = loop.reset(seed), 0, Clock(speed)
         while window.is_open and ended < trials:
             frame = loop.step(stimulator.next(frame))
             ended += frame.trial is not None
-            window.show(task_zones(loop.task), (*task_lines(loop.task), *rate_lines(regions, frame)))
+            activity.add(frame)
+            window.show(task_zones(loop.task), task_lines(loop.task), activity)
             clock.wait_for(frame.t_ms)
         return ended
-
-
-def rate_lines(regions: tuple[str, ...], frame: Frame) -> tuple[str, ...]:
-    """Return each region's rate as a bar and a number."""
-    return tuple(
-        f"{name:<6} {'|' * min(round(rate / _RATE_PER_BAR_HZ), 40)} {rate:.1f} Hz"
-        for name, rate in zip(regions, frame.region_rate_hz, strict=True)
-    )
 
 
 def view_policy(
@@ -114,6 +111,33 @@ def view_policy(
                 clock.wait_for(raw.movement.t_ms)
             ended += 1
         return ended
+
+
+def view_by_hand(*, camera: str = "overview", speed: float = 1.0) -> int:
+    """Show the limb at rest until the window is closed, to be pulled with the mouse; return the exchanges.
+
+    Raises:
+        ConfigurationError: There is no display.
+    """
+    need_display()
+    from robobrain.body import Forelimb  # noqa: PLC0415 (loads MuJoCo)
+    from robobrain.body.window import Window  # noqa: PLC0415
+
+    with closing(Forelimb()) as body, closing(Window(body, camera)) as window:
+        return by_hand(body, window, speed=speed)
+
+
+def by_hand(body: Forelimb, window: Window, *, speed: float) -> int:
+    """Let a limb rest at its tone while a window on it is open; return how many exchanges that were."""
+    tone = np.full(len(body.drive_names), body.spec.physics.resting_tone)
+    clock, exchanges = Clock(speed), 0
+    while window.is_open:
+        body.advance(tone, HAND_EXCHANGE_MS)
+        lateral_mm, pull_mm = body.joystick_mm()
+        window.show((), (f"joystick {lateral_mm:+.1f} mm left, {pull_mm:+.1f} mm pulled", HINT))
+        exchanges += 1
+        clock.wait_for(exchanges * HAND_EXCHANGE_MS)
+    return exchanges
 
 
 def view_recording(folder: Path, *, camera: str = "overview", speed: float = 1.0) -> int:
