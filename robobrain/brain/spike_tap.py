@@ -32,7 +32,7 @@ class SpikeTap:
     ``Prepare`` and ``Cleanup``; so about every ``chunk_ms`` of model time it is read and cleared between the
     two. ``Prepare`` visits every neuron (1 ms at 10,000). Between the chunks a recorder costs the delivery of
     each spike, which is the time to fetch the neuron's own connection from memory: a synapse without a weight
-    of its own, the smallest that NEST has, takes half of the time and two thirds of the memory.
+    of its own, the smallest that NEST has, takes half of the time and three quarters of the memory.
     Nothing but memory of this process is used, so a fork continues it, prepared or not.
     """
 
@@ -53,7 +53,7 @@ class SpikeTap:
             populations: All populations of the brain, by name.
             names: The populations to record.
             min_delay_ms: Smallest delay of the network's connections.
-            per_population: Record at most this many cells of each, evenly spread (each costs 24-30 kB).
+            per_population: Record at most this many cells of each, evenly spread (each costs 24 kB).
             chunk_ms: Model time between two chunks.
         """
         if not chunk_ms > 0 or (per_population is not None and per_population < 1):
@@ -106,4 +106,5 @@ def _sorted(t_ms: Floats, sender: NDArray[np.uint32], resolution_ms: float) -> S
     keys <<= _SENDER_BITS
     keys |= sender
     keys.sort()
-    return SpikeChunk((keys >> _SENDER_BITS) * resolution_ms, keys.astype(np.uint32))
+    steps = (keys >> _SENDER_BITS).astype(np.float64)
+    return SpikeChunk(steps * resolution_ms, keys.astype(np.uint32))

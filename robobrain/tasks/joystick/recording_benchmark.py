@@ -151,7 +151,9 @@ def measure_recording(
             body = stack.enter_context(closing(Forelimb()))
             loop = Loop(stack.enter_context(link), body, JoystickTask(load_task()))
             loops.append((loop, link.kernel_pid))
-        measured = [_measure_episode(*loops, seconds, seed + number) for number in range(episodes)]
+        measured = [
+            _measure_episode(loops[0], loops[1], seconds, seed + number) for number in range(episodes)
+        ]
     return RecordingCost(
         added=Estimate.of([one.added for one in measured]),
         added_cpu=Estimate.of([one.added_cpu for one in measured]),
