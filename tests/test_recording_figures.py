@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import matplotlib as mpl
@@ -13,6 +14,7 @@ from matplotlib.image import imread
 from robobrain import recording
 from robobrain.errors import RecordingError
 from robobrain.recording import figures
+from robobrain.recording.figures.style import styled
 
 
 @pytest.fixture(scope="module")
@@ -205,3 +207,31 @@ def test_run_without_spikes_and_with_gaps(tmp_path: Path) -> None:
             figures.DEFAULT
         )  # also while it is being written
     assert len(figures.write(recording.open(tmp_path / "run"))) == len(figures.DEFAULT)
+
+
+def test_a_thousand_trials_stay_legible(tmp_path: Path) -> None:
+    """Ten trials, ten with a force, and a thousand after them, as an hour of a session gives."""
+    begin_ms = 1e3 * np.arange(1020)
+    with recording.create(tmp_path / "run", {}) as writer:
+        writer.declare("joystick_mm", "mm", ("lateral", "pull"))
+        t_ms = np.arange(0.0, 1020e3, 100.0)
+        writer.append("joystick_mm", t_ms, np.column_stack([np.sin(t_ms), 8 * np.abs(np.sin(t_ms / 500))]))
+        for number, start_ms in enumerate(begin_ms.tolist()):
+            block = "baseline" if number < 10 else "perturbation" if number < 20 else "washout"
+            times = {"begin_ms": start_ms, "end_ms": start_ms + 800.0}
+            writer.trial({"block": block, "outcome": "rewarded", "peak_pull_mm": 8.0, **times})
+    run = recording.open(tmp_path / "run")
+    for name, title in (("paths", "joystick, 1 in 7 of 1020 trials"), ("blocks", "1 in 7 of 1000 trials")):
+        figure = figures.FIGURES[name](run)
+        panel = [axes for axes in figure.axes if axes.get_visible()][-1]
+        assert title in panel.get_title(loc="left") + panel.get_title()
+        assert 100 < sum(line.get_marker() == "o" for line in panel.lines) <= 150
+    with styled():
+        figure = figures.adaptation(run)
+        figure.draw_without_rendering()
+    names = [text for text in figure.axes[0].texts if text.get_text()]
+    assert [text.get_text() for text in names] == ["baseline", "perturbation", "washout"]
+    boxes = [text.get_window_extent() for text in names]
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+    means = max(figure.axes[0].lines, key=lambda line: len(line.get_xdata()))
+    assert 80 < len(means.get_xdata()) <= 100

@@ -18,7 +18,7 @@ TOLERANCE = 2.0
 
 
 LARGEST_SAMPLE = 2_000
-"""Cells per population that are recorded; a recorded cell takes 24-30 kB."""
+"""Cells per population that are recorded; a recorded cell takes 24-32 kB."""
 
 
 class RateMeter:

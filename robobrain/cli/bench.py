@@ -185,9 +185,9 @@ def exchange(
 def recording(
     brain: Annotated[str, typer.Option(help="Size of the brain.")] = "small",
     threads: Annotated[int | None, typer.Option(help="Threads (default: the size's own).")] = None,
-    seconds: Annotated[float, typer.Option(min=2, help="Model time to measure.")] = 5.0,
+    seconds: Annotated[float, typer.Option(min=0.6, help="Model time of an episode.")] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="Root of all random draws.")] = 1,
-    repeats: Annotated[int, typer.Option(min=1, help="Pairs of brains to build and compare.")] = 4,
+    episodes: Annotated[int, typer.Option(min=2, help="Episodes, each with and without recording.")] = 12,
     store: Annotated[
         bool, typer.Option("--store/--no-store", help="Measure the store on its own too.")
     ] = True,
@@ -197,17 +197,17 @@ def recording(
 
     with build_progress(brain) as progress:
         cost = measure_recording(
-            brain, threads=threads, seconds=seconds, seed=seed, repeats=repeats, on_build=progress
+            brain, threads=threads, seconds=seconds, seed=seed, episodes=episodes, on_build=progress
         )
-    title = f"recording, brain {brain}, {seconds:g} s on each of {repeats} pairs of brains: median (range)"
+    title = f"recording, brain {brain}, {episodes} episodes of {seconds:g} s: mean and standard error"
     table = Table(title=title, show_header=False)
-    for what, spread in {
+    for what, share in {
         "added to the loop's wall time": cost.added,
         "added CPU time, kernel and writer included": cost.added_cpu,
         "share of the recorder in the loop": cost.in_loop,
         "CPU time of the writer over the loop's wall time": cost.writer,
     }.items():
-        table.add_row(what, f"{spread.median:+.1%} ({spread.least:+.1%} to {spread.most:+.1%})")
+        table.add_row(what, f"{share.mean:+.1%} ± {share.error:.1%}")
     table.add_row("waited for the disk", f"{cost.backpressure_ms:.1f} ms")
     table.add_row("spikes per second of model time", f"{cost.spikes_per_s:,.0f}")
     table.add_row("store per hour of model time", f"{cost.bytes_per_hour / 1e9:.2f} GB")

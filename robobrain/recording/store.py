@@ -3,7 +3,7 @@
 Durability. Each transaction is written to SQLite's write-ahead log with ``synchronous=FULL``: it survives
 not only ``kill -9`` (for which NORMAL would do) but also a loss of power, at the price of one fsync per
 transaction. That price is small because the thread gathers what is handed over within `GATHER_S` into one
-transaction (at most 20 fsyncs per second) and because nobody waits for it: the caller hands a batch over and
+transaction (at most 50 fsyncs per second) and because nobody waits for it: the caller hands a batch over and
 goes on. What a kill can cost is therefore the last `GATHER_S` plus the time of one transaction.
 """
 
@@ -44,7 +44,7 @@ logger = logging.getLogger(__name__)
 
 SEGMENT_BYTES = 64 * 2**20
 """A segment that has reached this size is sealed and the next one begun."""
-GATHER_S = 0.05
+GATHER_S = 0.02
 """How long the writer gathers batches before it writes them in one transaction."""
 TRANSACTION_BYTES = 8 * 2**20
 """With this much at hand the writer doesn't wait for more."""

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from robobrain.recording.figures import data, style
-from robobrain.recording.figures.paths import cut, draw_paths, draw_zones, outcomes
+from robobrain.recording.figures.paths import cut, draw_paths, draw_zones, how_many, outcomes
 from robobrain.recording.reader import Run
 
 COLUMNS = 4
@@ -39,7 +39,7 @@ def blocks(run: Run) -> Figure:
     for axes, (name, members) in zip(grid.flat, groups, strict=False):
         draw_paths(axes, trace, members)
         force_mN = next((t["lateral_force_mN"] for t in members if t.get("lateral_force_mN")), 0.0)
-        axes.set_title(f"{name}, {len(members)} trials" + (f", {force_mN:+g} mN" if force_mN else ""))
+        axes.set_title(f"{name}, {how_many(members)}" + (f", {force_mN:+g} mN" if force_mN else ""))
         _draw_force_zone(axes, task, force_mN)
         zone_handles = draw_zones(axes, task.get("zones") or {})
     for axes in grid[:, 0]:

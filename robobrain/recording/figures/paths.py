@@ -23,6 +23,8 @@ ZONE_STYLES = {
     "start": ("start", "#56B4E9"),
     "target": ("target", style.ZONE_COLOUR),
 }
+MOST_PATHS = 150
+"""More trials in one panel hide each other: then so many of them are drawn, evenly spread over all."""
 FREE_MM = 100.0
 """A zone without an edge on some side goes on for this long, past the border of the figure."""
 
@@ -39,7 +41,7 @@ def paths(run: Run) -> Figure:
     trials = [trial for trial in run.trials if trial.get("end_ms") is not None]
     for axes, (name, trace) in zip(grid, traces.items(), strict=True):
         draw_paths(axes, trace, trials)
-        axes.set_title(STREAMS[name] if trials else f"{STREAMS[name]}, whole session (no trials)")
+        axes.set_title(f"{STREAMS[name]}, {how_many(trials)}")
         axes.set_xlabel("lateral, positive to the animal's left (mm)")
     grid[0].set_ylabel("pull toward the body (mm)")
     _frame(grid[0], traces, trials)
@@ -59,6 +61,14 @@ def cut(trace: data.Samples, trial: Mapping[str, Any]) -> np.ndarray[Any, np.dty
     return values[start : stop + 1, :2]
 
 
+def how_many(trials: list[dict[str, Any]]) -> str:
+    """Return for a title how many trials there are, and how many of them `draw_paths` draws."""
+    if not trials:
+        return "whole session (no trials)"
+    step = -(-len(trials) // MOST_PATHS)
+    return f"{len(trials)} trials" if step == 1 else f"1 in {step} of {len(trials)} trials"
+
+
 def draw_paths(axes: Axes, trace: data.Samples, trials: list[dict[str, Any]]) -> None:
     """Draw the way of each trial in the colour of its outcome; without trials the whole session."""
     axes.set_aspect("equal", adjustable="box")
@@ -68,8 +78,9 @@ def draw_paths(axes: Axes, trace: data.Samples, trials: list[dict[str, Any]]) ->
         lateral, pull = trace[1][:: max(1, len(trace[0]) // 50_000), :2].T
         axes.plot(lateral, pull, color=style.GREY, lw=0.5)
         return
-    alpha = float(np.clip(12 / len(trials), 0.25, 0.9))
-    for trial in trials:
+    drawn = trials[:: -(-len(trials) // MOST_PATHS)]
+    alpha = float(np.clip(12 / len(drawn), 0.25, 0.9))
+    for trial in drawn:
         path = cut(trace, trial)
         if not len(path):
             continue

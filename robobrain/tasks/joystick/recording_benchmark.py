@@ -9,64 +9,65 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time, thread_time
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
 
 from robobrain import recording
 from robobrain.recording import RunWriter
 from robobrain.seeding import generator
-from robobrain.tasks.joystick.benchmark import WARM_UP_MS, BuildListener
+from robobrain.tasks.joystick.benchmark import BuildListener
 from robobrain.tasks.joystick.loop import Loop
 from robobrain.tasks.joystick.protocol import Stimulator, load_protocol
 from robobrain.tasks.joystick.specification import load_task
 from robobrain.tasks.joystick.streams import Recorder
 from robobrain.tasks.joystick.trial import JoystickTask
 
-TURN_MS = 500.0
-"""The two loops take turns of this much model time, so that both see the same machine."""
+EPISODE_WARM_UP_MS = 300.0
+"""Left out at the beginning of an episode."""
+TURN_MS = 200.0
+"""The two loops take turns of this much model time, so that both see the same machine. Chunks of frames and
+spikes end in the middle of a turn, so that their writing falls into the turn of the loop that wrote them."""
 SPIKES, BATCHES = 10_000_000, 10_000
 SEGMENTS = 1000
 WINDOWS = 9
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
-    """Median of some measurements, with the smallest and the largest."""
+class Estimate:
+    """Mean of some measurements and its standard error."""
 
-    median: float
-    least: float
-    most: float
+    mean: float
+    error: float
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
-        """Return the spread of values."""
-        return cls(median=statistics.median(values), least=min(values), most=max(values))
+        """Return the estimate from at least two values."""
+        return cls(mean=statistics.mean(values), error=statistics.stdev(values) / len(values) ** 0.5)
 
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingCost:
-    """Loops that are recorded beside loops that are not, each time on two brains that were built anew.
+    """A loop that is recorded beside one that is not: the same episodes, in turns, on two equal brains.
 
-    The memory of a process lies as it happens to lie, which alone makes equal brains differ by some percent:
-    therefore several pairs of brains, and the spread over them.
+    Where the memory of a process happens to lie makes equal brains differ by some percent. Each episode runs
+    in new copies of both brains, so the mean over episodes tells more than a long one.
 
     Attributes:
-        added: Wall time that recording adds, relative to the loop without: of each pair the median over
-            turns of `TURN_MS`.
+        added: Wall time that recording adds, relative to the loop without.
         added_cpu: CPU time that it adds in environment, kernel and writer together, relative to the loop
             without.
         in_loop: Part of the recorded loop's wall time that is spent in its recorder.
         writer: CPU time of the writing thread, relative to the wall time of the loop without.
         spikes_per_s: Spikes recorded per second of model time.
         bytes_per_hour: Growth of the store per hour of model time.
-        backpressure_ms: How long the loop waited for the disk, at most.
+        backpressure_ms: How long the loop waited for the disk in an episode, at most.
     """
 
-    added: Spread
-    added_cpu: Spread
-    in_loop: Spread
-    writer: Spread
+    added: Estimate
+    added_cpu: Estimate
+    in_loop: Estimate
+    writer: Estimate
     spikes_per_s: float
     bytes_per_hour: float
     backpressure_ms: float
@@ -90,22 +91,24 @@ class StoreSpeed:
 
 
 class _Turns:
-    """A loop that is run for a while whenever it is its turn."""
+    """An episode that is run for a while whenever it is its turn."""
 
     def __init__(self, loop: Loop, kernel: int, seed: int, writer: RunWriter | None = None) -> None:
-        self._loop = loop
+        self._loop, self._kernel = loop, kernel
         description = loop.brain.description
         self._recorder = None if writer is None else Recorder(writer, description)
         self._stimulator = Stimulator(
             load_protocol(), description.exchange_ms, generator(seed, "stimulation")
         )
         self._frame = loop.reset(seed)
-        self._kernel = kernel
-        self.recorder_s = self.cpu_s = 0.0
+        self.wall_s = self.recorder_s = self.cpu_s = 0.0
+        self.run(EPISODE_WARM_UP_MS)
+        self.wall_s = self.recorder_s = self.cpu_s = 0.0
 
-    def run(self, until_ms: float) -> float:
-        """Run up to a session time and return the seconds it took."""
+    def run(self, run_ms: float) -> None:
+        """Go on for a while and count the time it takes."""
         began, cpu_s = perf_counter(), thread_time() + _group_cpu_s(self._kernel)
+        until_ms = self._frame.t_ms + run_ms
         while self._frame.t_ms < until_ms:
             self._frame = self._loop.step(self._stimulator.next(self._frame))
             if self._recorder is not None:
@@ -113,7 +116,7 @@ class _Turns:
                 self._recorder.add(self._frame)
                 self.recorder_s += perf_counter() - handed
         self.cpu_s += thread_time() + _group_cpu_s(self._kernel) - cpu_s
-        return perf_counter() - began
+        self.wall_s += perf_counter() - began
 
 
 def _group_cpu_s(group: int) -> float:
@@ -134,28 +137,37 @@ def measure_recording(
     threads: int | None,
     seconds: float,
     seed: int,
-    repeats: int,
+    episodes: int,
     on_build: BuildListener | None = None,
 ) -> RecordingCost:
-    """Run a session in turns with everything recorded and with nothing, on several pairs of brains."""
-    pairs = [
-        _measure_pair(brain, threads, seconds, seed, recorded_first=number % 2 == 1, on_build=on_build)
-        for number in range(repeats)
-    ]
+    """Run ``episodes`` (two or more) of ``seconds`` each, in turns with everything recorded and nothing."""
+    from robobrain.body import Forelimb  # noqa: PLC0415
+    from robobrain.brain.config import local_brain  # noqa: PLC0415
+
+    with ExitStack() as stack:
+        loops = []
+        for records in (False, True):
+            link = local_brain(brain, threads=threads, record_spikes=records, on_progress=on_build)
+            body = stack.enter_context(closing(Forelimb()))
+            loop = Loop(stack.enter_context(link), body, JoystickTask(load_task()))
+            loops.append((loop, link.kernel_pid))
+        measured = [
+            _measure_episode(loops[0], loops[1], seconds, seed + number) for number in range(episodes)
+        ]
     return RecordingCost(
-        added=Spread.of([pair.added for pair in pairs]),
-        added_cpu=Spread.of([pair.added_cpu for pair in pairs]),
-        in_loop=Spread.of([pair.in_loop for pair in pairs]),
-        writer=Spread.of([pair.writer for pair in pairs]),
-        spikes_per_s=pairs[0].spikes_per_s,
-        bytes_per_hour=pairs[0].bytes_per_hour,
-        backpressure_ms=max(pair.backpressure_ms for pair in pairs),
+        added=Estimate.of([one.added for one in measured]),
+        added_cpu=Estimate.of([one.added_cpu for one in measured]),
+        in_loop=Estimate.of([one.in_loop for one in measured]),
+        writer=Estimate.of([one.writer for one in measured]),
+        spikes_per_s=statistics.mean(one.spikes_per_s for one in measured),
+        bytes_per_hour=statistics.mean(one.bytes_per_hour for one in measured),
+        backpressure_ms=max(one.backpressure_ms for one in measured),
     )
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Pair:
-    """What two brains came to; names as in `RecordingCost`."""
+class _Episode:
+    """What an episode came to; names as in `RecordingCost`."""
 
     added: float
     added_cpu: float
@@ -166,55 +178,29 @@ class _Pair:
     backpressure_ms: float
 
 
-def _measure_pair(
-    brain: str,
-    threads: int | None,
-    seconds: float,
-    seed: int,
-    *,
-    recorded_first: bool,
-    on_build: BuildListener | None,
-) -> _Pair:
-    from robobrain.body import Forelimb  # noqa: PLC0415
-    from robobrain.brain.config import local_brain  # noqa: PLC0415
-
-    with ExitStack() as stack:
-        loops = {}
-        for records in (True, False) if recorded_first else (False, True):
-            link = local_brain(brain, threads=threads, record_spikes=records, on_progress=on_build)
-            body = stack.enter_context(closing(Forelimb()))
-            loop = Loop(stack.enter_context(link), body, JoystickTask(load_task()))
-            loops[records] = (loop, link.kernel_pid)
-        folder = Path(stack.enter_context(TemporaryDirectory())) / "run"
+def _measure_episode(
+    without: tuple[Loop, int], with_recorder: tuple[Loop, int], seconds: float, seed: int
+) -> _Episode:
+    with TemporaryDirectory() as name:
+        folder = Path(name) / "run"
         with recording.create(folder, {}) as writer:
-            plain, recorded = _Turns(*loops[False], seed), _Turns(*loops[True], seed, writer)
+            plain, recorded = _Turns(*without, seed), _Turns(*with_recorder, seed, writer)
             others_s = process_time() - thread_time()
-            took_s = _take_turns((plain, recorded), round(seconds * 1e3 / TURN_MS))
-            writer.flush()
+            for turn in range(round(seconds * 1e3 / TURN_MS)):
+                for loop in (plain, recorded) if turn % 2 else (recorded, plain):
+                    loop.run(TURN_MS)
             writer_s = process_time() - thread_time() - others_s
         run = recording.open(folder)
         span_s = (run.span_ms[1] - run.span_ms[0]) / 1e3
-        return _Pair(
-            added=float(np.median(took_s[1] / took_s[0])) - 1.0,
+        return _Episode(
+            added=recorded.wall_s / plain.wall_s - 1.0,
             added_cpu=(recorded.cpu_s + writer_s) / plain.cpu_s - 1.0,
-            in_loop=recorded.recorder_s / took_s[1].sum(),
-            writer=writer_s / took_s[0].sum(),
+            in_loop=recorded.recorder_s / recorded.wall_s,
+            writer=writer_s / plain.wall_s,
             spikes_per_s=run.spike_count / span_s,
             bytes_per_hour=3600 * sum(path.stat().st_size for path in run.segments) / span_s,
             backpressure_ms=run.manifest["backpressure_ms"],
         )
-
-
-def _take_turns(loops: tuple[_Turns, _Turns], turns: int) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Return the seconds [loops, turns] that each took, after a warm-up."""
-    took_s = np.empty((2, turns))
-    for loop in loops:
-        loop.run(WARM_UP_MS)
-        loop.recorder_s = loop.cpu_s = 0.0
-    for turn in range(turns):
-        for index in (0, 1) if turn % 2 else (1, 0):
-            took_s[index, turn] = loops[index].run(WARM_UP_MS + (turn + 1) * TURN_MS)
-    return took_s
 
 
 def measure_store(seed: int = 1) -> StoreSpeed:

@@ -182,7 +182,8 @@ class Follower:
         """
         for stream in self._streams:
             if stream.name in self._recorded:
-                self._compare(frame, stream.name, stream.columns, np.asarray(stream.read(frame)))
+                rows = np.asarray(stream.read(frame)).reshape(-1, len(stream.columns))
+                self._compare(frame, stream.name, stream.columns, rows)
         for samples in frame.samples:
             if (recorded := self._recorded.get(samples.monitor)) is not None:
                 columns = self._journal.run.streams[samples.monitor].columns

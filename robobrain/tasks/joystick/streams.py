@@ -29,17 +29,17 @@ JOURNAL = ("stimulation", "brain_input", "brain_digest")
 """Streams that determine the run and prove its course."""
 LOOP_OUTPUTS = (MOTOR, REGION_RATE)
 """Output ports that the loop itself reads, recorded in its own words."""
-FLUSH_MS = 400.0
+FLUSH_MS = 600.0
 """Frames are handed over after this much session time, or wall-clock time, whichever is sooner.
 
-It bounds, with what the writer itself gathers (0.05 s), what a crash can cost. Handing over and writing cost
-about 2 ms each time, however much it is.
+It bounds, with what the writer itself gathers (0.02 s), what a crash can cost. Handing over and writing cost
+about 1 ms each time, however much it is.
 """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Stream:
-    """A recorded stream. ``read`` gives [rows, columns] of a frame: one row, or one per ms."""
+    """A recorded stream. ``read`` gives of a frame one row [columns], or one per ms [ms, columns]."""
 
     name: str
     unit: str
@@ -140,7 +140,8 @@ class Recorder:
         end_ms = np.array([frame.t_ms for frame in frames])
         tick_ms = np.concatenate([ticks_ms(frame) for frame in frames])
         for stream in self._streams:
-            samples = np.concatenate([stream.read(frame) for frame in frames])
+            rows = np.concatenate([stream.read(frame) for frame in frames])
+            samples = rows.reshape(-1, len(stream.columns))
             self._writer.append(stream.name, tick_ms if len(samples) == len(tick_ms) else end_ms, samples)
         self._flush_occurrences(frames)
         self._writer.commit()
@@ -174,7 +175,7 @@ def _per_exchange(
     read: Callable[[Frame], Samples],
     dtype: str = "float64",
 ) -> Stream:
-    return Stream(name=name, unit=unit, columns=columns, read=lambda frame: read(frame)[None, :], dtype=dtype)
+    return Stream(name=name, unit=unit, columns=columns, read=read, dtype=dtype)
 
 
 def ticks_ms(frame: Frame) -> FloatArray:
