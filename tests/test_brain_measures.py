@@ -171,3 +171,21 @@ def test_a_gain_that_is_not_graded_is_named() -> None:
     assert found(1.0, 0.95, 3.0) == []  # a fall that is not sure
     assert len(found(1.0, 3.0, 2.0)) == len(graded.stages)
     assert "changes by +1.00, +3.00, +2.00 Hz, expected to grow" in found(1.0, 3.0, 2.0)[0]
+
+
+def test_a_response_that_does_not_keep_its_column_is_named() -> None:
+    def found(in_column_hz: float, elsewhere_hz: float) -> list[str]:
+        stages = (
+            response("a", "VL_EZ_TC", in_column_hz, column="stimulated").stages[0],
+            response("a", "VL_EZ_TC", elsewhere_hz, column="others").stages[0],
+        )
+        pathway = Pathway(
+            name="a", targets=("x",), stages=tuple(one.stage for one in stages), in_column=("VL_EZ_TC",)
+        )
+        return unmet({"a": PathwayResponse(pathway=pathway, stages=stages)})
+
+    assert found(5.0, 3.0) == []
+    for elsewhere_hz in (4.9, 6.0):  # the first is less than two standard errors below
+        assert found(5.0, elsewhere_hz) == [
+            "a: VL_EZ_TC does not change more in the stimulated column than in the others"
+        ]

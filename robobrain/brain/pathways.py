@@ -53,6 +53,7 @@ class Pathway:
         column: Whether only one tile (an eighth) of the targets is stimulated.
         stages: What follows.
         ordered: Labels whose latencies must not decrease.
+        in_column: Populations that must change surely more in the stimulated column than in the others.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Pathway:
     column: bool = False
     stages: tuple[Stage, ...]
     ordered: tuple[str, ...] = ()
+    in_column: tuple[str, ...] = ()
 
     @property
     def populations(self) -> set[str]:
@@ -146,9 +148,10 @@ PATHWAYS = (
             Stage(population="VL_EZ_TC", direction="up", column="stimulated"),
             Stage(population="VL_EZ_TC", direction="any", column="others"),
             Stage(population="VL_IZ_TC", direction="down", column="others"),
-            Stage(population="M1_L5B_CC", direction="up", column="stimulated"),
+            Stage(population="M1_L5B_CC", direction="any", column="stimulated"),
             Stage(population="M1_L5B_PT", direction="down", column="others"),
         ),
+        in_column=("VL_EZ_TC",),
     ),
     *(
         Pathway(

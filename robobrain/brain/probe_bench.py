@@ -79,9 +79,16 @@ class PathwayResponse:
         return all(earlier <= later + BIN_MS for earlier, later in pairwise(known))
 
     @property
+    def astray(self) -> tuple[str, ...]:
+        """Populations that do not change surely more in the stimulated column than in the others."""
+        found = {(stage.stage.population, stage.stage.column): stage for stage in self.stages}
+        pairs = {name: (found[name, "stimulated"], found[name, "others"]) for name in self.pathway.in_column}
+        return tuple(name for name, (column, others) in pairs.items() if not _surely_above(column, others))
+
+    @property
     def holds(self) -> bool:
-        """Whether directions and order are as expected."""
-        return self.in_order and all(response.holds for response in self.stages)
+        """Whether directions, order and places are as expected."""
+        return self.in_order and not self.astray and all(response.holds for response in self.stages)
 
 
 class ProbeBench:
@@ -177,6 +184,10 @@ class ProbeBench:
         return recorded[np.isin(recorded, column, invert=stage.column == "others")]
 
 
+def _surely_above(one: StageResponse, other: StageResponse) -> bool:
+    return bool(one.change_hz - other.change_hz > SURE * np.hypot(one.error_hz, other.error_hz))
+
+
 def _response(stage: Stage, courses_hz: NDArray[np.float64], driven_hz: float) -> StageResponse:
     split = round(BASE_MS / BIN_MS)
     changes = courses_hz[:, split:].mean(1) - courses_hz[:, :split].mean(1)
@@ -220,6 +231,10 @@ def unmet(responses: Mapping[str, PathwayResponse]) -> list[str]:
             for stage in response.stages
             if not stage.holds
         ]
+        lines += [
+            f"{name}: {population} does not change more in the stimulated column than in the others"
+            for population in response.astray
+        ]
         if not response.in_order:
             lines.append(f"{name}: latencies are out of order ({', '.join(response.pathway.ordered)})")
     return lines + _not_graded(responses)
@@ -236,10 +251,7 @@ def _not_graded(responses: Mapping[str, PathwayResponse]) -> list[str]:
                 next(stage for stage in responses[name].stages if stage.stage.label == label)
                 for name in graded.pathways
             ]
-            falls = [
-                weaker.change_hz - stronger.change_hz > SURE * np.hypot(weaker.error_hz, stronger.error_hz)
-                for weaker, stronger in pairwise(steps)
-            ]
+            falls = [_surely_above(weaker, stronger) for weaker, stronger in pairwise(steps)]
             if any(falls) or steps[-1].direction != "up":
                 found = ", ".join(f"{step.change_hz:+.2f}" for step in steps)
                 lines.append(f"{graded.name}: {label} changes by {found} Hz, expected to grow")
