@@ -17,6 +17,8 @@ COLUMNS = (
 )  # fmt: skip
 HEADINGS = ("stage", "base Hz", "change", "+-", "gain", "onset ms", "found", "expected", "holds")
 SHOWN_MS = (-50.0, STIMULUS_MS)
+ABREAST = 6
+"""Pathways beside each other in the figure."""
 
 
 def write_probe(folder: Path, title: str, responses: Mapping[str, PathwayResponse]) -> tuple[Path, ...]:
@@ -86,34 +88,43 @@ def _write_text(path: Path, title: str, responses: Mapping[str, PathwayResponse]
 def _draw(path: Path, title: str, responses: Sequence[PathwayResponse]) -> Path:
     from matplotlib.figure import Figure  # noqa: PLC0415 - heavy
 
-    rows = max(len(response.stages) for response in responses)
-    figure = Figure(figsize=(3.4 * len(responses), 1.15 * rows + 0.8), layout="constrained")
-    grid = figure.subplots(rows, len(responses), squeeze=False, sharex=True)
-    time_ms = np.arange(-BASE_MS, STIMULUS_MS, BIN_MS)
-    shown = time_ms >= SHOWN_MS[0]
-    for column, response in enumerate(responses):
-        for row, axes in enumerate(grid[:, column]):
-            if row >= len(response.stages):
-                axes.set_axis_off()
-                continue
-            stage = response.stages[row]
-            colour = {"up": "tab:red", "down": "tab:blue"}.get(stage.direction, "0.5")
-            axes.fill_between(time_ms[shown], _smooth(stage.course_hz)[shown], color=colour, alpha=0.7, lw=0)
-            axes.axvline(0.0, color="0.4", linewidth=0.8)
-            if np.isfinite(stage.latency_ms):
-                axes.axvline(stage.latency_ms, color="k", linewidth=0.8, linestyle=":")
-            axes.set_title(stage.stage.label, fontsize=7, loc="left", pad=2)
-            axes.tick_params(labelsize=6)
-            axes.spines[["top", "right"]].set_visible(False)
-        grid[0, column].set_title(
-            f"{response.pathway.name}\n{response.stages[0].stage.label}", fontsize=8, loc="left", pad=2
-        )
-        grid[len(response.stages) - 1, column].set_xlabel("time from onset (ms)", fontsize=7)
-        grid[len(response.stages) - 1, column].tick_params(labelbottom=True)
+    blocks = [responses[first : first + ABREAST] for first in range(0, len(responses), ABREAST)]
+    rows = [max(len(response.stages) for response in block) for block in blocks]
+    columns = len(blocks[0])
+    figure = Figure(figsize=(3.4 * columns, 1.15 * sum(rows) + 0.8 * len(rows)), layout="constrained")
+    parts = figure.subfigures(len(blocks), 1, height_ratios=rows, squeeze=False)[:, 0]
+    for part, block, height in zip(parts, blocks, rows, strict=True):
+        grid = part.subplots(height, columns, squeeze=False, sharex=True)
+        for column in range(columns):
+            _draw_pathway(grid[:, column], block[column] if column < len(block) else None)
     figure.supylabel("rate (Hz)", fontsize=8)
     figure.suptitle(f"{title}\nred: rises, blue: falls, grey: not sure; dotted: latency", fontsize=9)
     figure.savefig(path, dpi=120)
     return path
+
+
+def _draw_pathway(places: NDArray[np.object_], response: PathwayResponse | None) -> None:
+    """Draw one stage in each place, and nothing in the places that are left."""
+    stages = () if response is None else response.stages
+    for axes in places[len(stages) :]:
+        axes.set_axis_off()
+    if response is None:
+        return
+    time_ms = np.arange(-BASE_MS, STIMULUS_MS, BIN_MS)
+    shown = time_ms >= SHOWN_MS[0]
+    for axes, stage in zip(places, stages, strict=False):
+        colour = {"up": "tab:red", "down": "tab:blue"}.get(stage.direction, "0.5")
+        axes.fill_between(time_ms[shown], _smooth(stage.course_hz)[shown], color=colour, alpha=0.7, lw=0)
+        axes.set_ylim(bottom=0.0)
+        axes.axvline(0.0, color="0.4", linewidth=0.8)
+        if np.isfinite(stage.latency_ms):
+            axes.axvline(stage.latency_ms, color="k", linewidth=0.8, linestyle=":")
+        axes.set_title(stage.stage.label, fontsize=7, loc="left", pad=2)
+        axes.tick_params(labelsize=6)
+        axes.spines[["top", "right"]].set_visible(False)
+    places[0].set_title(f"{response.pathway.name}\n{stages[0].stage.label}", fontsize=8, loc="left", pad=2)
+    places[len(stages) - 1].set_xlabel("time from onset (ms)", fontsize=7)
+    places[len(stages) - 1].tick_params(labelbottom=True)
 
 
 def _smooth(course_hz: NDArray[np.float64]) -> NDArray[np.float64]:
