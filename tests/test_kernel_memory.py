@@ -16,7 +16,7 @@ from robobrain.bridge import LocalBrain
 from robobrain.errors import SnapshotFault
 
 SPARE_BYTES = 2 * 2**20
-PARTS, STEPS = 5, 40
+PARTS, STEPS = 5, 60
 
 
 class MemoryGroup:
