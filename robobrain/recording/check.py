@@ -17,13 +17,12 @@ from robobrain.errors import RecordingError
 from robobrain.recording.layout import (
     FORMAT_VERSION,
     FloatArray,
-    Stream,
     checksum,
     decode_spikes,
     decode_times,
     segment_name,
 )
-from robobrain.recording.reader import Run, open_run, reading
+from robobrain.recording.reader import Run, open_run, reading, stream_of
 
 
 def check(path: str | os.PathLike[str]) -> list[str]:
@@ -62,7 +61,8 @@ class _Checker:
             try:
                 with reading(path) as segment:
                     yield from (f"{path.name}: {problem}" for problem in self._segment(segment, index))
-            except (RecordingError, sqlite3.Error) as error:
+            except (RecordingError, sqlite3.Error, TypeError, ValueError) as error:
+                # Damage can turn a text into bytes, or into no text at all.
                 yield f"{path.name}: can't be read: {error}"
                 return
         if self.run.status in ("complete", "interrupted") and "totals" in self.manifest:
@@ -94,7 +94,7 @@ class _Checker:
 
     def _chunks(self, segment: sqlite3.Connection) -> Iterator[str]:
         streams = {
-            key: Stream(name=name, unit=unit, columns=tuple(json.loads(columns)), dtype=dtype)
+            key: stream_of(name, unit, columns, dtype)
             for key, name, unit, columns, dtype in segment.execute("SELECT * FROM streams")
         }
         for key, *row in segment.execute("SELECT * FROM chunks ORDER BY rowid"):
@@ -169,7 +169,7 @@ def _rows(kept: bytes, n: int) -> int:
 def _is_mapping(text: str) -> bool:
     try:
         return isinstance(json.loads(text), dict)
-    except ValueError:
+    except (TypeError, ValueError):
         return False
 
 

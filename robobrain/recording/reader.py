@@ -139,10 +139,7 @@ class Run:
             return {}
         with reading(self.segments[-1]) as segment:
             rows = segment.execute("SELECT name, unit, columns, dtype FROM streams ORDER BY id").fetchall()
-        return {
-            name: Stream(name=name, unit=unit, columns=tuple(json.loads(columns)), dtype=dtype)
-            for name, unit, columns, dtype in rows
-        }
+        return {name: stream_of(name, unit, columns, dtype) for name, unit, columns, dtype in rows}
 
     @cached_property
     def populations(self) -> dict[str, Population]:
@@ -248,13 +245,13 @@ class Run:
     def trials(self) -> list[dict[str, Any]]:
         """The trials in order, one mapping each."""
         rows = self._rows("SELECT record FROM trials ORDER BY rowid")
-        return [json.loads(record) for (record,) in rows]
+        return [_parsed(record) for (record,) in rows]
 
     @property
     def events(self) -> list[Event]:
         """The events in the order they were recorded."""
         rows = self._rows("SELECT t_ms, name, detail FROM events ORDER BY rowid")
-        return [Event(t_ms=t_ms, name=name, detail=json.loads(detail)) for t_ms, name, detail in rows]
+        return [Event(t_ms=t_ms, name=name, detail=_parsed(detail)) for t_ms, name, detail in rows]
 
     def _rows(
         self,
@@ -294,6 +291,22 @@ class Run:
                 "UNION ALL SELECT min(t0_ms), max(t1_ms) FROM spikes)"
             ).fetchone()
         return None if first is None else (first, last)
+
+
+def stream_of(name: str, unit: str, columns: str, dtype: str) -> Stream:
+    """Return a stream as a segment describes it; ``columns`` is JSON.
+
+    Raises:
+        RecordingError: The description is damaged.
+    """
+    return Stream(name=name, unit=unit, columns=tuple(_parsed(columns)), dtype=dtype)
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except (TypeError, ValueError) as error:
+        raise RecordingError(f"the store is damaged: {text!r} is not JSON ({error})") from None
 
 
 def _window(t_ms: FloatArray, t0_ms: float | None, t1_ms: float | None) -> slice:
