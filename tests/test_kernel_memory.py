@@ -73,6 +73,8 @@ class MemoryGroup:
 
 @pytest.fixture
 def group() -> Iterator[MemoryGroup]:
+    if len(Path("/proc/swaps").read_text().splitlines()) > 1:
+        pytest.skip("memory does not run out here, it goes to swap")
     try:
         one = MemoryGroup()
     except OSError as error:
