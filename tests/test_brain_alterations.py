@@ -164,7 +164,7 @@ def test_synapses_are_cut_between_two_runs(tiny: BrainSpec, pre: str, post: str)
     cut = network.cut(pre, post)
     relays = before - network.kernel_counts().synapses
     weights = {
-        key: np.atleast_1d(network.nest.GetConnections(network.nodes[key[0]], network.nodes[key[1]]).weight)
+        key: np.atleast_1d(network.synapses_in_kernel(*key).weight)
         for key in {p.key[:2] for p in tiny.projections} - {p.key[:2] for p in spec.projections}
         if not network.populations[key[1]].relay
     }
@@ -173,7 +173,7 @@ def test_synapses_are_cut_between_two_runs(tiny: BrainSpec, pre: str, post: str)
     assert cut == pytest.approx(tiny.synapses_expected - spec.synapses_expected, rel=0.05)
     assert relays + sum(map(len, weights.values())) == cut
     assert not any(np.any(values) for values in weights.values())
-    assert network.nest.GetConnections(network.nodes["M1_L23_CC"], network.nodes["M1_L23_PV"]).weight[0] != 0
+    assert network.synapses_in_kernel("M1_L23_CC", "M1_L23_PV").weight[0] != 0
     assert network.cut("BG_MSN", "CB_M1_gr") == 0
 
 

@@ -90,6 +90,7 @@ def balanced(model: str, *, jump_mV: float, external_hz: float, inhibition: floa
         drives=tuple(Drive(population=name, rate_hz=external_hz, weight=weight, inputs=0) for name in sizes),
         noise=NoisePool(relays=1, rate_hz=1.0, delay_ms=(1.0, 2.0)),
         resolution_ms=0.1,
+        synapse_delay_max_ms=7.0,
         settle_ms=300.0,
         seed=3,
         threads=1,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from robobrain.brain.axons import longest_synapse_ms
 from robobrain.brain.network import DRIVE_DELAY_MS, place
 from robobrain.brain.site import Site
 from robobrain.brain.spec import BrainSpec
@@ -17,12 +18,11 @@ def planned_site(spec: BrainSpec, exchange_ms: float) -> Site:
     for population in spec.populations:
         populations[population.name] = place(population, next_id)
         next_id += population.size
-    longest_ms = max(projection.delay_ms + projection.delay_jitter_ms for projection in spec.projections)
     return Site(
         nest=None,
         populations=populations,
         resolution_ms=spec.resolution_ms,
         exchange_ms=exchange_ms,
         min_delay_ms=DRIVE_DELAY_MS,
-        max_delay_ms=max(longest_ms, spec.noise.delay_ms[1]),
+        max_delay_ms=longest_synapse_ms(spec),
     )

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.brain.alterations import EVERYWHERE
+from robobrain.brain.axons import first_legs_ms, is_slow
 from robobrain.brain.nodes import Nodes
 from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation
@@ -38,6 +39,13 @@ class _Wires(NamedTuple):
     weight: NDArray[np.float64]
     delay: NDArray[np.float64]
     receptor_type: Ids
+
+
+class Axons(NamedTuple):
+    """Relays of a population's slow paths: first identifier, and the delay until a spike is there."""
+
+    first_id: int
+    delay_ms: float
 
 
 class _Batch:
@@ -75,6 +83,7 @@ class Network:
     Attributes:
         spec: What was built.
         populations: Place and identifiers of each population.
+        axons: Relays of each population that has paths too slow for one synapse.
         synapses: Number of recurrent synapses by projection (pre, post, receptor).
         noise_synapses: Number of synapses from the pool of background relays.
         generators: Sources of the background input.
@@ -105,6 +114,7 @@ class Network:
         self.threads = spec.threads if threads is None else threads
         self.populations: dict[str, PlacedPopulation] = {}
         self.nodes: dict[str, Any] = {}
+        self.axons: dict[str, Axons] = {}
         self.synapses: dict[tuple[str, str, str], int] = {}
         self.noise_synapses = 0
         self.generators: list[Any] = []
@@ -114,7 +124,9 @@ class Network:
         with self._phase("create"):
             self._create()
         with self._phase("connect"):
-            self._connect(self._senders(replay or {}))
+            senders = self._senders(replay or {})
+            self._create_axons(senders)
+            self._connect(senders)
         with self._phase("drive"):
             self._drive()
 
@@ -125,13 +137,18 @@ class Network:
 
     def kernel_counts(self) -> KernelCounts:
         """Ask NEST itself for the neurons of all populations and the synapses between them."""
-        first = min(population.first_id for population in self.populations.values())
-        last = max(population.first_id + population.size for population in self.populations.values())
-        members = self.nest.NodeCollection(list(range(first, last)))
-        return KernelCounts(
-            neurons=self._neurons_in_kernel,
-            synapses=len(self.nest.GetConnections(members, members)),
-        )
+        return KernelCounts(neurons=self._neurons_in_kernel, synapses=len(self.synapses_in_kernel()))
+
+    def synapses_in_kernel(self, pre: str = EVERYWHERE, post: str = EVERYWHERE) -> Any:
+        """Return NEST's collection of the synapses from ``pre`` to ``post``, on whatever way the spikes go.
+
+        Args:
+            pre: Population, region, or ``*``.
+            post: Likewise.
+        """
+        senders = [population for population in self.populations.values() if _within(population, pre)]
+        receivers = [population for population in self.populations.values() if _within(population, post)]
+        return self._synapses(senders, receivers)
 
     def cut(self, pre: str, post: str) -> int:
         """Let nothing pass from ``pre`` to ``post`` any more; return the number of synapses.
@@ -149,7 +166,7 @@ class Network:
             receivers = [p for p in self.populations.values() if p.relay == relay and _within(p, post)]
             if not (senders and receivers):
                 continue
-            synapses = self.nest.GetConnections(self._collect(senders), self._collect(receivers))
+            synapses = self._synapses(senders, receivers)
             found += len(synapses)
             if relay and len(synapses):
                 synapses.disconnect()
@@ -157,8 +174,14 @@ class Network:
                 synapses.weight = 0.0
         return found
 
-    def _collect(self, populations: Sequence[PlacedPopulation]) -> Any:
-        ids = [np.arange(p.first_id, p.first_id + p.size) for p in populations]
+    def _synapses(self, senders: Sequence[PlacedPopulation], receivers: Sequence[PlacedPopulation]) -> Any:
+        sources = [(p.first_id, p.size) for p in senders]
+        sources += [(self.axons[p.name].first_id, p.size) for p in senders if p.name in self.axons]
+        targets = [(p.first_id, p.size) for p in receivers]
+        return self.nest.GetConnections(self._collect(sources), self._collect(targets))
+
+    def _collect(self, ranges: Sequence[tuple[int, int]]) -> Any:
+        ids = [np.arange(first_id, first_id + size) for first_id, size in ranges]
         return self.nest.NodeCollection(np.concatenate(ids).tolist())
 
     def _prepare_kernel(self) -> None:
@@ -216,6 +239,16 @@ class Network:
             senders[name] = self._poisson_relays(self.populations[name].size, rate_hz)
         return senders
 
+    def _create_axons(self, senders: Mapping[str, int]) -> None:
+        """Create the relays of slow paths, and lead the spikes of ``senders`` to them."""
+        for name, delay_ms in first_legs_ms(self.spec).items():
+            size = self.populations[name].size
+            relays = self.nest.Create("parrot_neuron", size)
+            self.axons[name] = Axons(int(relays[0].global_id), delay_ms)
+            from_id, to_id = senders[name], self.axons[name].first_id
+            legs = {"weight": np.ones(size), "delay": np.full(size, delay_ms)}
+            self._connect_columns(np.arange(from_id, from_id + size), np.arange(to_id, to_id + size), legs)
+
     def _connect(self, senders: Mapping[str, int]) -> None:
         sheets = {population.name: Sheet(population.size) for population in self.spec.populations}
         total = len(self.spec.projections)
@@ -230,12 +263,14 @@ class Network:
                 shuffled=self.spec.shuffled,
             )
             self.synapses[projection.key] = len(drawn.target)
+            slow = is_slow(self.spec, projection)
+            first_id, gone_ms = self.axons[projection.pre] if slow else (senders[projection.pre], 0.0)
             batch.add(
                 _Wires(
-                    source=drawn.source + senders[projection.pre],
+                    source=drawn.source + first_id,
                     target=drawn.target + self.populations[projection.post].first_id,
                     weight=drawn.weight,
-                    delay=drawn.delay_ms,
+                    delay=drawn.delay_ms - gone_ms,
                     receptor_type=np.full(len(drawn.target), projection.port),
                 )
             )

@@ -268,6 +268,7 @@ class NetworkSettings(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     resolution_ms: Positive
+    synapse_delay_max_ms: float = Field(ge=2, le=LONGEST_DELAY_MS)
     settle_ms: float = Field(ge=0, le=LARGEST)
     seed: int = Field(gt=0)
 

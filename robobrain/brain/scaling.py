@@ -66,6 +66,7 @@ def scale(tables: BrainTables, size_name: str, *, seed: int | None = None) -> Br
             delay_ms=(tables.sizes.noise.delay_min_ms, tables.sizes.noise.delay_max_ms),
         ),
         resolution_ms=network.resolution_ms,
+        synapse_delay_max_ms=network.synapse_delay_max_ms,
         settle_ms=network.settle_ms,
         seed=network.seed if seed is None else seed,
         threads=size.threads,

@@ -69,6 +69,11 @@ class Projection:
     port: int
 
     @property
+    def longest_delay_ms(self) -> float:
+        """Largest delay that a synapse can draw."""
+        return self.delay_ms + self.delay_jitter_ms
+
+    @property
     def key(self) -> tuple[str, str, str]:
         """What identifies a projection: source, target and receptor."""
         return self.pre, self.post, self.receptor
@@ -108,6 +113,7 @@ class BrainSpec:
         name: Name of the size.
         tuned: Whether bias currents for this size were tuned.
         resolution_ms: Time step.
+        synapse_delay_max_ms: Longest delay of one synapse; slower paths go by a relay.
         settle_ms: Model time from the drawn start to the state that episodes begin with.
         seed: Seed of wiring and of initial membrane potentials.
         threads: Threads that this size runs with unless told otherwise.
@@ -122,6 +128,7 @@ class BrainSpec:
     drives: tuple[Drive, ...]
     noise: NoisePool
     resolution_ms: float
+    synapse_delay_max_ms: float
     settle_ms: float
     seed: int
     threads: int

@@ -1,0 +1,48 @@
+"""Slow paths in two legs: a relay for each neuron carries its spikes the first part of the way.
+
+NEST keeps, for every neuron, a slot of its input buffer for each step up to the longest delay of any synapse,
+and goes round through all of them; a few slow paths would make all buffers together larger than the
+processor's cache. A spike arrives at the same time in two legs as in one.
+"""
+
+from __future__ import annotations
+
+import math
+
+from robobrain.brain.spec import BrainSpec, Projection
+
+SHORTEST_LEG_MS = 1.0
+"""No leg is shorter than the shortest delay of the tables, which is the kernel's cycle."""
+
+
+def is_slow(spec: BrainSpec, projection: Projection) -> bool:
+    """Tell whether the projection goes in two legs."""
+    divisible = projection.delay_ms >= 2 * SHORTEST_LEG_MS
+    return divisible and projection.longest_delay_ms > spec.synapse_delay_max_ms
+
+
+def first_legs_ms(spec: BrainSpec) -> dict[str, float]:
+    """Return the delay from the neurons to their relays, for each population that has a slow projection."""
+    slow: dict[str, list[Projection]] = {}
+    for projection in spec.projections:
+        if is_slow(spec, projection):
+            slow.setdefault(projection.pre, []).append(projection)
+    return {name: _first_leg_ms(spec, projections) for name, projections in slow.items()}
+
+
+def longest_synapse_ms(spec: BrainSpec) -> float:
+    """Return the longest delay of a single synapse in the network that is built."""
+    legs_ms = first_legs_ms(spec)
+    direct_ms = (
+        projection.longest_delay_ms - (legs_ms[projection.pre] if is_slow(spec, projection) else 0.0)
+        for projection in spec.projections
+    )
+    return max(spec.noise.delay_ms[1], *legs_ms.values(), *direct_ms)
+
+
+def _first_leg_ms(spec: BrainSpec, slow: list[Projection]) -> float:
+    """As short as the limit lets it be, and never so long that too little is left for a second leg."""
+    wanted_ms = max(projection.longest_delay_ms for projection in slow) - spec.synapse_delay_max_ms
+    left_ms = min(projection.delay_ms for projection in slow) - SHORTEST_LEG_MS
+    steps = math.floor(min(max(wanted_ms, SHORTEST_LEG_MS), left_ms) / spec.resolution_ms + 1e-9)
+    return steps * spec.resolution_ms
