@@ -35,12 +35,13 @@ from robobrain.tasks.joystick.runner import RunPlan, run_plan
 pytestmark = pytest.mark.slow
 ROBOBRAIN = str(Path(sys.executable).with_name("robobrain"))
 TAKEOVERS = int(os.environ.get("ROBOBRAIN_TAKEOVERS", "4"))
+TRIALS = 2 + TAKEOVERS // 10  # a killed kernel is replaced within some exchanges; a trial has about a hundred
 
 
 @pytest.fixture(scope="module")
 def recorded(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "undisturbed"
-    run_plan(RunPlan(out=out, brain="tiny", trials=2, threads=1))
+    run_plan(RunPlan(out=out, brain="tiny", trials=TRIALS, threads=1))
     return out
 
 
@@ -100,7 +101,7 @@ def test_monitors_are_recorded_and_change_nothing(recorded: Path, tmp_path: Path
             ),
         ),
     )
-    listening = RunPlan(out=tmp_path / "run", brain="tiny", trials=2, threads=1, devices=devices)
+    listening = RunPlan(out=tmp_path / "run", brain="tiny", trials=TRIALS, threads=1, devices=devices)
     run_plan(listening)
     without, run = open_run(recorded), open_run(listening.out)
     assert check(run.path) == []
@@ -261,7 +262,7 @@ from robobrain.tasks.joystick.runner import RunPlan, run_plan
 def stop(frame, summary):
     if frame.seq >= 130 and open(Path({str(lost)!r})).commits > 0:
         os.kill(os.getpid(), 9)
-run_plan(RunPlan(out=Path({str(lost)!r}), brain="tiny", trials=2, threads=1), on_frame=stop)
+run_plan(RunPlan(out=Path({str(lost)!r}), brain="tiny", trials={TRIALS}, threads=1), on_frame=stop)
 """
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == -signal.SIGKILL
     assert check(lost) == []
@@ -310,7 +311,7 @@ def test_kills_at_random_moments_cost_no_step(
             command = f"sleep {rng.uniform(0.0, 0.01)}; kill -9 {whom}"
             killers[victim] = subprocess.Popen(["sh", "-c", command])
 
-    plan = RunPlan(out=tmp_path / "run", brain="tiny", trials=2, threads=1, spares=1, on_fault="failover")
+    plan = RunPlan(out=tmp_path / "run", brain="tiny", trials=TRIALS, threads=1, spares=1, on_fault="failover")
     result = run_plan(plan, on_frame=kill)
     assert not moments
     assert result.takeovers == len(killers) == TAKEOVERS
@@ -330,7 +331,7 @@ def test_without_a_spare_the_run_ends_and_can_be_resumed(
             os.killpg(self.kernel_pid, signal.SIGKILL)
         return step(self, inputs)
 
-    plan = RunPlan(out=tmp_path / "run", brain="tiny", trials=2, threads=1, on_fault=on_fault)
+    plan = RunPlan(out=tmp_path / "run", brain="tiny", trials=TRIALS, threads=1, on_fault=on_fault)
     with monkeypatch.context() as patch:
         patch.setattr(LocalBrain, "step", step_until_lost)
         if on_fault == "suspend":
