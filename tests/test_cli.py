@@ -7,11 +7,16 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
+import click
 import pytest
+import typer
+from rich.text import Text
 
 from robobrain import recording
+from robobrain.cli import app
 
 COMMAND = [sys.executable, "-m", "robobrain"]
 
@@ -20,6 +25,21 @@ def robobrain(*arguments: str, cwd: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*COMMAND, *arguments], cwd=cwd, capture_output=True, text=True, timeout=120, check=False
     )
+
+
+def helps(command: click.Command, *path: str) -> Iterator[tuple[str, str]]:
+    """Yield each text of help with the command that it belongs to."""
+    for text in (command.help, *(getattr(option, "help", None) for option in command.params)):
+        yield " ".join(path), text or ""
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from helps(inner, *path, name)
+
+
+def test_no_help_is_taken_for_markup() -> None:
+    """The help is shown with Rich's markup, which leaves out what stands in brackets."""
+    texts = list(helps(typer.main.get_command(app)))
+    assert len(texts) > 100
+    assert [text for text in texts if Text.from_markup(text[1]).plain != text[1]] == []
 
 
 @pytest.fixture(scope="module")
@@ -57,6 +77,7 @@ def test_the_spikes_reach_to_the_end_of_the_session(run_folder: Path) -> None:
     ("arguments", "code", "said"),
     [
         (["run", "--brain", "huge"], 1, "Unknown brain size 'huge'"),
+        (["run", "--brain", "[red]no[/]"], 1, "Unknown brain size '[red]no[/]'"),
         (["run", "--brain", "tiny", "--trials", "0"], 1, "at least one trial"),
         (["run", "--brain", "tiny", "--protocol", "dance"], 1, "Unknown stimulation protocol 'dance'"),
         (["run", "--brain", "tiny", "--task", "chess"], 1, "chess"),

@@ -311,11 +311,12 @@ def test_kills_at_random_moments_cost_no_step(
             command = f"sleep {rng.uniform(0.0, 0.01)}; kill -9 {whom}"
             killers[victim] = subprocess.Popen(["sh", "-c", command])
 
-    plan = RunPlan(out=tmp_path / "run", brain="tiny", trials=TRIALS, threads=1, spares=1, on_fault="failover")
+    out = tmp_path / "run"
+    plan = RunPlan(out=out, brain="tiny", trials=TRIALS, threads=1, spares=1, on_fault="failover")
     result = run_plan(plan, on_frame=kill)
     assert not moments
     assert result.takeovers == len(killers) == TAKEOVERS
-    assert_equal_runs(recorded, tmp_path / "run")
+    assert_equal_runs(recorded, out)
 
 
 @pytest.mark.parametrize("on_fault", ["suspend", "truncate"])

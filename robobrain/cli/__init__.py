@@ -25,7 +25,7 @@ from robobrain.cli import (
     train,
     view,
 )
-from robobrain.cli.console import errors
+from robobrain.cli.console import print_fault
 from robobrain.errors import RobobrainError
 
 app = typer.Typer(
@@ -76,5 +76,5 @@ def main() -> None:
     try:
         app()
     except RobobrainError as error:
-        errors.print(f"[bold red]Error:[/] {error}", soft_wrap=True, highlight=False)
+        print_fault("Error:", str(error))
         sys.exit(FAILURE)

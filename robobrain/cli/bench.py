@@ -98,7 +98,7 @@ def _show_loops(title: str, measured: Mapping[str, Sequence[LoopRuns]]) -> None:
 @app.command()
 def reset(
     brain: Annotated[str, typer.Option(help="Size of the brain.")] = "small",
-    threads: Annotated[int | None, typer.Option(help="Threads [default: the size's own].")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads (default: the size's own).")] = None,
     repeats: Annotated[int, typer.Option(min=3, help="Resets, snapshots and restores to measure.")] = 50,
 ) -> None:
     """Measure reset, snapshot and restore, and check that each episode repeats the first bit for bit."""

@@ -24,7 +24,7 @@ def compare(
     seeds: Annotated[int, typer.Option(min=1, help="Number of networks, with consecutive seeds.")] = 1,
     threads: Annotated[int, typer.Option(min=1, help="Threads of the kernel.")] = 1,
 ) -> None:
-    """Compare rates, statistics and cost of brains at rest, families or tables (robobrain[analysis])."""
+    """Compare rates, statistics and cost of brains at rest (needs the extra 'analysis')."""
     if len(brains) < 2:
         raise ConfigurationError("name two brains or more, e.g. tiny tiny-conductance")
     choices = {brain: choose(brain) for brain in brains}

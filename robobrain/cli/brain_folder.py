@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from robobrain.cli.console import console
+from robobrain.cli.console import console, print_notice
 
 Directory = Annotated[Path, typer.Argument(help="Folder of the brain's tables.")]
 
@@ -51,7 +51,7 @@ def check(folder: Directory) -> None:
             f"identity {spec.identity}, {tuned}"
         )
     for name in stale_biases(tables):
-        console.print(
-            f"[yellow]bias_{name}.csv was tuned for the package's tables:[/] "
-            f"`robobrain brain tune {name} --brain {folder} --out {folder}`"
+        print_notice(
+            f"bias_{name}.csv was tuned for the package's tables:",
+            f"`robobrain brain tune {name} --brain {folder} --out {folder}`",
         )

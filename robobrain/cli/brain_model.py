@@ -13,7 +13,7 @@ from rich.table import Table
 
 from robobrain.brain.choice import choose
 from robobrain.brain.openmp import configure_openmp
-from robobrain.cli.console import build_progress, console, errors
+from robobrain.cli.console import build_progress, console, errors, print_fault
 from robobrain.cli.options import (
     Disconnect,
     Family,
@@ -39,7 +39,7 @@ def predict(
     ] = 0.0,
     threads: Threads = None,
 ) -> None:
-    """Predict resting rates from the tables by mean-field theory (needs robobrain[analysis])."""
+    """Predict resting rates from the tables by mean-field theory (needs the extra 'analysis')."""
     from robobrain.brain.meanfield import MeanField  # noqa: PLC0415
 
     choice = choose(brain_name(size, brain, scale))
@@ -169,5 +169,5 @@ def probe(
         console.print(", ".join(str(path) for path in write_probe(out, title, responses)))
     if broken := unmet(responses):
         for line in broken:
-            errors.print(f"[bold red]{line}[/]")
+            print_fault(line)
         raise typer.Exit(1)

@@ -10,7 +10,7 @@ from rich.table import Table
 
 from robobrain.brain.choice import choose
 from robobrain.brain.openmp import configure_openmp
-from robobrain.cli.console import console, errors
+from robobrain.cli.console import console, errors, print_fault
 from robobrain.cli.options import (
     Disconnect,
     Family,
@@ -37,7 +37,7 @@ def rest(
     seeds: Annotated[int, typer.Option(min=1, help="Number of networks, with consecutive seeds.")] = 1,
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for a report with spike statistics (needs robobrain[analysis])."),
+        typer.Option(help="Folder for a report with spike statistics (needs the extra 'analysis')."),
     ] = None,
     threads: Threads = None,
     lesion: Lesion = None,
@@ -87,5 +87,5 @@ def rest(
     if out is not None:
         console.print(", ".join(str(path) for path in write_report(out, title, populations)))
     if failed := [p.mean.population for p in populations if not all(rate.holds for rate in p.rates)]:
-        errors.print(f"[bold red]Resting state does not hold:[/] {', '.join(failed)}")
+        print_fault("Resting state does not hold:", ", ".join(failed))
         raise typer.Exit(1)

@@ -18,8 +18,8 @@ def branch(
         list[Path], typer.Option("--with", help="YAML file of a condition; may be repeated.")
     ],
     for_ms: Annotated[float, typer.Option("--for", help="How long the branches last, ms.")] = 500.0,
-    out: Annotated[Path | None, typer.Option(help="New directory [default: RUN-at-T].")] = None,
-    jobs: Annotated[int | None, typer.Option(min=1, help="Brains at work at once [default: cores].")] = None,
+    out: Annotated[Path | None, typer.Option(help="New directory (default: RUN-at-T).")] = None,
+    jobs: Annotated[int | None, typer.Option(min=1, help="Brains at work at once (default: cores).")] = None,
 ) -> None:
     """Continue one recorded instant as recorded and under each condition, and plot the branches together."""
     from robobrain.recording import open as open_run  # noqa: PLC0415 - what is heavy is loaded when needed

@@ -8,6 +8,7 @@ import platform
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from robobrain.cli.console import console
 
@@ -26,14 +27,14 @@ def doctor() -> None:
             table.add_row(package, importlib.metadata.version(package))
         except importlib.metadata.PackageNotFoundError:
             missing = True
-            table.add_row(package, "[red]missing[/]: pip install robobrain")
+            table.add_row(package, Text.assemble(("missing", "red"), ": pip install robobrain"))
     table.add_row("rendering", _rendering())
     console.print(table)
     if missing:
         raise typer.Exit(1)
 
 
-def _rendering() -> str:
+def _rendering() -> Text:
     from robobrain.body import Forelimb, Renderer  # noqa: PLC0415 - loads MuJoCo
     from robobrain.errors import ConfigurationError  # noqa: PLC0415
 
@@ -41,8 +42,8 @@ def _rendering() -> str:
     try:
         with Renderer(body, width=64, height=64) as renderer:
             renderer.render()
-        return "works"
+        return Text("works")
     except ConfigurationError as error:
-        return f"[yellow]no[/]: {error}"
+        return Text.assemble(("no", "yellow"), f": {error}")
     finally:
         body.close()

@@ -22,8 +22,8 @@ Family = Annotated[
     str | None,
     typer.Option("--family", help="Neurons: current (linearised; the default) or conductance (published)."),
 ]
-Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the kernel [default: the size's own].")]
-Seed = Annotated[int | None, typer.Option(help="Seed of the network [default: the tables' own].")]
+Threads = Annotated[int | None, typer.Option(min=1, help="Threads of the kernel (default: the size's own).")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the network (default: the tables' own).")]
 Lesion = Annotated[
     list[str] | None, typer.Option("--lesion", help="Destroy a region or population. Can be repeated.")
 ]

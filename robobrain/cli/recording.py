@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from robobrain import recording
-from robobrain.cli.console import console, errors
+from robobrain.cli.console import console, print_fault
 from robobrain.recording.overview import overview
 
 app = typer.Typer(no_args_is_help=True, help="Look at a recorded run, check it, copy it, follow it.")
@@ -47,7 +47,7 @@ def check(run: RunPath) -> None:
     """Read all of a run and say what is wrong with it; exit 0 only when nothing is."""
     problems = recording.check(run)
     for problem in problems:
-        errors.print(f"[bold red]Problem:[/] {problem}", soft_wrap=True, highlight=False)
+        print_fault("Problem:", problem)
     if problems:
         raise typer.Exit(1)
     opened = recording.open(run)

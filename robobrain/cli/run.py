@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from robobrain.cli.console import console, errors
+from robobrain.cli.console import console, errors, print_notice
 from robobrain.cli.options import (
     DeviceFile,
     Disconnect,
@@ -87,7 +87,7 @@ def run(
     on_fault: Annotated[
         str | None,
         typer.Option(
-            help="When the brain is lost: suspend, failover, truncate [default: failover with spares]."
+            help="When the brain is lost: suspend, failover, truncate (default: failover with spares)."
         ),
     ] = None,
     resume: Annotated[
@@ -216,4 +216,4 @@ def _report(plan: RunPlan, result: RunResult) -> None:
     table.add_row("figures", ", ".join(str(file.relative_to(plan.out)) for file in result.files))
     console.print(table)
     if result.no_still:
-        errors.print(f"[yellow]No picture of the arm:[/] {result.no_still}", highlight=False)
+        print_notice("No picture of the arm:", result.no_still)

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from robobrain.cli.console import build_progress, console, errors
+from robobrain.cli.console import build_progress, console, print_fault
 
 app = typer.Typer(
     no_args_is_help=True, help="Learn: a policy for muscles or motors, or a stimulation of the brain."
@@ -49,7 +49,7 @@ def policy(
     draw_curves({f"seed {seed}": result.curve}, folder / "curve.png")
     console.print(f"policy and learning curve: {folder}")
     if result.curve[-1].rewarded < goal:
-        errors.print(f"[yellow]The goal of {goal:.0%} rewarded trials was not reached.[/]", highlight=False)
+        print_fault(f"The goal of {goal:.0%} rewarded trials was not reached.")
         raise typer.Exit(1)
 
 
