@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from typer.testing import CliRunner
 
 from robobrain.brain.choice import choose
 from robobrain.brain.neuron_bench import draw_neuron, measure_neuron
+from robobrain.brain.onset import NO_ONSET, Onset, find_onset
 from robobrain.brain.pathways import GRADED, PATHWAYS, Pathway, Stage, named
 from robobrain.brain.probe_bench import PathwayResponse, StageResponse, unmet
 from robobrain.brain.rest_report import measure_seeds, summary, write_report
@@ -131,7 +133,7 @@ def response(name: str, population: str, change_hz: float, **expected: Any) -> P
         change_hz=change_hz,
         error_hz=0.1,
         gain=1.0,
-        latency_ms=float("nan"),
+        onset=NO_ONSET,
         course_hz=np.zeros(250),
     )
     return PathwayResponse(pathway=Pathway(name=name, targets=("x",), stages=(stage,)), stages=(one,))
@@ -171,6 +173,42 @@ def test_a_gain_that_is_not_graded_is_named() -> None:
     assert found(1.0, 0.95, 3.0) == []  # a fall that is not sure
     assert len(found(1.0, 3.0, 2.0)) == len(graded.stages)
     assert "changes by +1.00, +3.00, +2.00 Hz, expected to grow" in found(1.0, 3.0, 2.0)[0]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_an_onset_is_as_sure_as_its_response_is_strong(seed: int) -> None:
+    def onset(rate_hz: float) -> Onset:
+        rng = np.random.default_rng(seed)
+        expected_hz = np.where(np.arange(250) < 150 + 20, 5.0, rate_hz)  # 40 ms after a stimulus in bin 150
+        courses_hz = rng.poisson(expected_hz * 30 * 2e-3, (20, 250)) / (30 * 2e-3)
+        return find_onset(courses_hz, stimulus_bin=150, latest_bin=225, bin_ms=2.0, rng=rng)
+
+    strong, weak = onset(50.0), onset(6.0)
+    assert strong.low_ms <= 40.0 <= strong.high_ms <= strong.low_ms + 6.0
+    assert weak.low_ms <= weak.ms <= weak.high_ms
+    assert weak.high_ms - weak.low_ms > 20.0
+    assert str(NO_ONSET) == "-"
+
+
+def test_an_order_that_is_surely_wrong_is_named() -> None:
+    def found(*onsets: Onset) -> list[str]:
+        names = [f"P{number}" for number in range(len(onsets))]
+        stages = tuple(
+            dataclasses.replace(response("a", name, 1.0).stages[0], onset=onset)
+            for name, onset in zip(names, onsets, strict=True)
+        )
+        pathway = Pathway(
+            name="a", targets=("x",), stages=tuple(one.stage for one in stages), ordered=tuple(names)
+        )
+        return unmet({"a": PathwayResponse(pathway=pathway, stages=stages)})
+
+    assert found(Onset(2, 2, 4), Onset(10, 6, 14), Onset(30, 20, 60)) == []
+    assert found(Onset(2, 2, 4), NO_ONSET, Onset(10, 6, 14)) == []
+    assert found(Onset(10, 6, 14), Onset(0, 0, 60)) == []  # anywhere, and so perhaps in order
+    for wrong in (Onset(10, 6, 14), Onset(2, 2, 4)), (Onset(10, 6, 14), Onset(20, 0, 60), Onset(2, 2, 4)):
+        assert found(*wrong) == [
+            f"a: responses begin surely out of order ({', '.join(f'P{n}' for n in range(len(wrong)))})"
+        ]
 
 
 def test_a_response_that_does_not_keep_its_column_is_named() -> None:

@@ -141,7 +141,6 @@ def _configure_environment(threads: int) -> None:
     """Set what OpenMP and NEST read when they load; start over where OpenMP is loaded already."""
     before = dict(os.environ)
     configure_openmp(threads)
-    os.environ["PYNEST_QUIET"] = "1"
     if before != os.environ and openmp_path() is not None:
         os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])
 

@@ -1,4 +1,4 @@
-"""OpenMP settings of a process that runs NEST. They act only before NEST is imported."""
+"""Settings of a process that runs NEST. They act only before NEST is imported."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from robobrain.errors import ConfigurationError
 
 
 def configure_openmp(threads: int) -> None:
-    """Set thread count and waiting policy for the OpenMP runtime that NEST will load.
+    """Set threads and waiting policy of the OpenMP runtime that NEST will load, and keep NEST from greeting.
 
     Idle threads sleep (``OMP_WAIT_POLICY=passive``): on shared cores actively waiting ones made a brain of
     10,000 neurons ten times slower (measured). The runtime's thread count must equal NEST's, else a forked
@@ -24,4 +24,4 @@ def configure_openmp(threads: int) -> None:
             f"NEST is already imported in this process with other OpenMP settings than {wanted}. "
             "Run the brain in its own process, or import nest only after this call."
         )
-    os.environ.update(wanted)
+    os.environ.update(wanted | {"PYNEST_QUIET": "1"})

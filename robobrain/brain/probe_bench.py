@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
+from itertools import combinations, pairwise
 
 import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.brain.network import Network
+from robobrain.brain.onset import NO_ONSET, Onset, find_onset
 from robobrain.brain.pathways import COLUMN, GRADED, PATHWAYS, Pathway, Stage
 from robobrain.brain.resting import RateMeter
 from robobrain.brain.selectors import Selector, select
+from robobrain.seeding import generator
 
 BASE_MS, STIMULUS_MS, GAP_MS = 300.0, 200.0, 300.0
 BIN_MS = 2.0
@@ -34,7 +36,7 @@ class StageResponse:
         change_hz: Change during the stimulus.
         error_hz: Standard error of the change over trials.
         gain: Change per change of the first stage.
-        latency_ms: Beginning of the response; NaN where none is seen.
+        onset: Beginning of the response, from that of the stimulus on.
         course_hz: Rate over the trial in bins of 2 ms, from ``-BASE_MS`` on, mean over trials.
     """
 
@@ -43,7 +45,7 @@ class StageResponse:
     change_hz: float
     error_hz: float
     gain: float
-    latency_ms: float
+    onset: Onset
     course_hz: NDArray[np.float64]
 
     @property
@@ -73,10 +75,10 @@ class PathwayResponse:
 
     @property
     def in_order(self) -> bool:
-        """Whether the latencies of the ordered stages do not decrease."""
-        latency = {response.stage.label: response.latency_ms for response in self.stages}
-        known = [latency[label] for label in self.pathway.ordered if np.isfinite(latency[label])]
-        return all(earlier <= later + BIN_MS for earlier, later in pairwise(known))
+        """Whether none of the ordered stages surely responds before one that it follows."""
+        onsets = {response.stage.label: response.onset for response in self.stages}
+        known = [onsets[label] for label in self.pathway.ordered if onsets[label].found]
+        return not any(earlier.surely_after(later) for earlier, later in combinations(known, 2))
 
     @property
     def astray(self) -> tuple[str, ...]:
@@ -127,7 +129,8 @@ class ProbeBench:
         driven_hz = 0.0
         responses = []
         for stage in pathway.stages:
-            response = _response(stage, courses[stage], driven_hz)
+            rng = generator(self._network.spec.seed, "onset", pathway.name, stage.label)
+            response = _response(stage, courses[stage], driven_hz, rng)
             driven_hz = driven_hz or response.change_hz
             responses.append(response)
         return PathwayResponse(pathway=pathway, stages=tuple(responses))
@@ -188,7 +191,9 @@ def _surely_above(one: StageResponse, other: StageResponse) -> bool:
     return bool(one.change_hz - other.change_hz > SURE * np.hypot(one.error_hz, other.error_hz))
 
 
-def _response(stage: Stage, courses_hz: NDArray[np.float64], driven_hz: float) -> StageResponse:
+def _response(
+    stage: Stage, courses_hz: NDArray[np.float64], driven_hz: float, rng: np.random.Generator
+) -> StageResponse:
     split = round(BASE_MS / BIN_MS)
     changes = courses_hz[:, split:].mean(1) - courses_hz[:, :split].mean(1)
     change = float(changes.mean())
@@ -201,23 +206,14 @@ def _response(stage: Stage, courses_hz: NDArray[np.float64], driven_hz: float) -
         change_hz=change,
         error_hz=error,
         gain=change / driven_hz if driven_hz else 1.0,
-        latency_ms=_onset_ms(course, split) if sure else float("nan"),
+        onset=_onset(courses_hz, split, rng) if sure else NO_ONSET,
         course_hz=course,
     )
 
 
-def _onset_ms(course_hz: NDArray[np.float64], split: int) -> float:
-    """Return the most likely time of a step between two rates, if counts are Poisson."""
-    bins, total = len(course_hz), course_hz.sum()
-    before = np.cumsum(course_hz)
-    candidates = np.arange(split, split + round(LATEST_MS / BIN_MS))
-    early, late = before[candidates - 1], total - before[candidates - 1]
-    likelihood = _entropy(early, candidates) + _entropy(late, bins - candidates)
-    return float((candidates[int(np.argmax(likelihood))] - split) * BIN_MS)
-
-
-def _entropy(events: NDArray[np.float64], bins: NDArray[np.int64]) -> NDArray[np.float64]:
-    return np.where(events > 0, events * np.log(np.maximum(events, 1e-12) / bins), 0.0)
+def _onset(courses_hz: NDArray[np.float64], split: int, rng: np.random.Generator) -> Onset:
+    latest_bin = split + round(LATEST_MS / BIN_MS)
+    return find_onset(courses_hz, stimulus_bin=split, latest_bin=latest_bin, bin_ms=BIN_MS, rng=rng)
 
 
 def unmet(responses: Mapping[str, PathwayResponse]) -> list[str]:
@@ -236,7 +232,9 @@ def unmet(responses: Mapping[str, PathwayResponse]) -> list[str]:
             for population in response.astray
         ]
         if not response.in_order:
-            lines.append(f"{name}: latencies are out of order ({', '.join(response.pathway.ordered)})")
+            lines.append(
+                f"{name}: responses begin surely out of order ({', '.join(response.pathway.ordered)})"
+            )
     return lines + _not_graded(responses)
 
 

@@ -9,11 +9,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from robobrain.brain.probe_bench import BASE_MS, BIN_MS, STIMULUS_MS, PathwayResponse, unmet
+from robobrain.brain.probe_bench import BASE_MS, BIN_MS, STIMULUS_MS, PathwayResponse, StageResponse, unmet
 from robobrain.errors import ConfigurationError
 
 COLUMNS = (
-    "pathway", "stage", "base_hz", "change_hz", "error_hz", "gain", "latency_ms", "found", "expected", "holds"
+    "pathway", "stage", "base_hz", "change_hz", "error_hz", "gain",
+    "onset_ms", "onset_low_ms", "onset_high_ms", "found", "expected", "holds",
 )  # fmt: skip
 HEADINGS = ("stage", "base Hz", "change", "+-", "gain", "onset ms", "found", "expected", "holds")
 SHOWN_MS = (-50.0, STIMULUS_MS)
@@ -39,22 +40,22 @@ def write_probe(folder: Path, title: str, responses: Mapping[str, PathwayRespons
 
 
 def probe_rows(response: PathwayResponse) -> list[tuple[str, ...]]:
-    """Return one row per stage, in the order of ``COLUMNS``."""
-    return [
-        (
-            response.pathway.name,
-            stage.stage.label,
-            f"{stage.base_hz:.2f}",
-            f"{stage.change_hz:+.2f}",
-            f"{stage.error_hz:.2f}",
-            f"{stage.gain:+.3f}",
-            "-" if np.isnan(stage.latency_ms) else f"{stage.latency_ms:.0f}",
-            stage.direction,
-            stage.stage.direction,
-            "yes" if stage.holds else "NO",
-        )
-        for stage in response.stages
-    ]
+    """Return one row per stage, in the order of ``HEADINGS``."""
+    return [(*_measured(stage), str(stage.onset), *_judged(stage)) for stage in response.stages]
+
+
+def _measured(stage: StageResponse) -> tuple[str, ...]:
+    return (
+        stage.stage.label,
+        f"{stage.base_hz:.2f}",
+        f"{stage.change_hz:+.2f}",
+        f"{stage.error_hz:.2f}",
+        f"{stage.gain:+.3f}",
+    )
+
+
+def _judged(stage: StageResponse) -> tuple[str, ...]:
+    return stage.direction, stage.stage.direction, "yes" if stage.holds else "NO"
 
 
 def _write_table(path: Path, responses: Iterable[PathwayResponse]) -> Path:
@@ -62,7 +63,9 @@ def _write_table(path: Path, responses: Iterable[PathwayResponse]) -> Path:
         writer = csv.writer(stream, lineterminator="\n")
         writer.writerow(COLUMNS)
         for response in responses:
-            writer.writerows(probe_rows(response))
+            for stage in response.stages:
+                onset = (f"{time_ms:.0f}" if stage.onset.found else "" for time_ms in stage.onset)
+                writer.writerow([response.pathway.name, *_measured(stage), *onset, *_judged(stage)])
     return path
 
 
@@ -80,7 +83,7 @@ def _write_text(path: Path, title: str, responses: Mapping[str, PathwayResponse]
         how += f"; {', '.join(pathway.without)} kept from firing" if pathway.without else ""
         lines += ["", f"## {name}", "", f"{where}: {how}.", "", "| " + " | ".join(HEADINGS) + " |"]
         lines.append("|" + "---|" * len(HEADINGS))
-        lines += ["| " + " | ".join(row[1:]) + " |" for row in probe_rows(response)]
+        lines += ["| " + " | ".join(row) + " |" for row in probe_rows(response)]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     return path
 
@@ -98,7 +101,9 @@ def _draw(path: Path, title: str, responses: Sequence[PathwayResponse]) -> Path:
         for column in range(columns):
             _draw_pathway(grid[:, column], block[column] if column < len(block) else None)
     figure.supylabel("rate (Hz)", fontsize=8)
-    figure.suptitle(f"{title}\nred: rises, blue: falls, grey: not sure; dotted: latency", fontsize=9)
+    figure.suptitle(
+        f"{title}\nred: rises, blue: falls, grey: not sure; dotted: onset, shaded: 95 %", fontsize=9
+    )
     figure.savefig(path, dpi=120)
     return path
 
@@ -117,8 +122,9 @@ def _draw_pathway(places: NDArray[np.object_], response: PathwayResponse | None)
         axes.fill_between(time_ms[shown], _smooth(stage.course_hz)[shown], color=colour, alpha=0.7, lw=0)
         axes.set_ylim(bottom=0.0)
         axes.axvline(0.0, color="0.4", linewidth=0.8)
-        if np.isfinite(stage.latency_ms):
-            axes.axvline(stage.latency_ms, color="k", linewidth=0.8, linestyle=":")
+        if stage.onset.found:
+            axes.axvline(stage.onset.ms, color="k", linewidth=0.8, linestyle=":")
+            axes.axvspan(stage.onset.low_ms, stage.onset.high_ms, color="k", alpha=0.12, lw=0)
         axes.set_title(stage.stage.label, fontsize=7, loc="left", pad=2)
         axes.tick_params(labelsize=6)
         axes.spines[["top", "right"]].set_visible(False)

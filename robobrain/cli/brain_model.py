@@ -163,7 +163,7 @@ def probe(
     for name, response in responses.items():
         table = Table(*HEADINGS, title=name, box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for row in probe_rows(response):
-            table.add_row(*row[1:])
+            table.add_row(*row)
         console.print(table)
     if out is not None:
         console.print(", ".join(str(path) for path in write_probe(out, title, responses)))
