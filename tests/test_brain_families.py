@@ -15,7 +15,7 @@ from robobrain.brain.sizes import split_family, with_family
 from robobrain.brain.spec import BrainSpec
 from robobrain.brain.tables import load_tables
 from robobrain.brain.working_point import working_points
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import ConfigurationError
 
 

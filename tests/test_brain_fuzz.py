@@ -19,7 +19,7 @@ from typer.testing import CliRunner
 
 from robobrain.brain.scaling import scale
 from robobrain.brain.tables import default_folder, load_tables
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import TableError
 
 CSV_TABLES = (

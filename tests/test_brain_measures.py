@@ -17,7 +17,7 @@ from robobrain.brain.pathways import GRADED, PATHWAYS, Pathway, Stage, named
 from robobrain.brain.probe_bench import PathwayResponse, StageResponse, unmet
 from robobrain.brain.rest_report import measure_seeds, summary, write_report
 from robobrain.brain.statistics import average, spike_statistics
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import ConfigurationError
 
 SPAN_MS = 20_000.0

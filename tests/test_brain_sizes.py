@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,8 @@ from robobrain.brain.capacity import check_fits, free_memory_bytes, predict_cost
 from robobrain.brain.choice import choose
 from robobrain.brain.folder import changes, new_folder, stale_biases
 from robobrain.brain.inventory import authors_table, count_regions
-from robobrain.brain.tables import load_tables
-from robobrain.cli import app
+from robobrain.brain.tables import default_folder, load_tables
+from robobrain.cli.app import app
 from robobrain.errors import ConfigurationError, TableError
 
 
@@ -153,6 +154,34 @@ def test_commands_make_check_and_show_a_folder(tmp_path: Path) -> None:
     code, text = command("brain", "check", str(folder))
     assert code == 1
     assert "drives.csv, row 2" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("projection.extend.csv", "projection.extend.csv extends no table; there are neurons, populations"),
+        ("gains.csv/", "gains.csv is no file"),
+        ("drives.extend.csv/", "drives.extend.csv is no file"),
+    ],
+)
+def test_what_would_be_left_out_of_a_brain_is_refused(tmp_path: Path, name: str, said: str) -> None:
+    shutil.copy(default_folder() / "drives.csv", tmp_path)
+    if name.endswith("/"):
+        (tmp_path / name).mkdir()
+    else:
+        (tmp_path / name).write_text("")
+    with pytest.raises(ConfigurationError, match=said):
+        load_tables(tmp_path)
+
+
+def test_the_check_names_what_is_not_read(tmp_path: Path) -> None:
+    new_folder(tmp_path)
+    (tmp_path / "interfaces.yaml").write_text("not: [valid")
+    (tmp_path / "projektions.csv").write_text("")
+    code, text = command("brain", "check", str(tmp_path))
+    assert code == 0
+    notices = [line.split(" is not read:")[0] for line in text.splitlines() if " is not read:" in line]
+    assert notices == ["interfaces.yaml", "projektions.csv"]
 
 
 def test_predicted_cost_counts_background_apart() -> None:

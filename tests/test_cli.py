@@ -16,7 +16,7 @@ import typer
 from rich.text import Text
 
 from robobrain import recording
-from robobrain.cli import app
+from robobrain.cli.app import app
 
 COMMAND = [sys.executable, "-m", "robobrain"]
 
@@ -64,6 +64,34 @@ def test_a_run_leaves_data_and_figures(run_folder: Path) -> None:
     assert {"session.png", "raster.png", "rates.png", "muscles.png", "paths.png"} <= figures
 
 
+def test_a_complete_run_is_not_resumed(run_folder: Path) -> None:
+    done = robobrain("run", "--resume", ".", cwd=run_folder)
+    assert done.returncode == 1
+    assert ". is complete: there is nothing left to run" in done.stderr
+    assert [path.name for path in run_folder.parent.iterdir()] == [run_folder.name]
+
+
+@pytest.mark.parametrize("arguments", [["recording", "info", "."], ["doctor"]])
+def test_output_that_can_not_be_written_is_one_clear_error(run_folder: Path, arguments: list[str]) -> None:
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            cwd=run_folder,
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr == "Error: the output can't be written (No space left on device)\n"
+
+
+def test_a_bar_leaves_nothing_where_there_is_no_terminal(tmp_path: Path) -> None:
+    done = robobrain("replay", "nope", cwd=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: nope is no run directory")
+
+
 def test_the_spikes_reach_to_the_end_of_the_session(run_folder: Path) -> None:
     run = recording.open(run_folder)
     t_ms, sender = run.spikes()
@@ -84,6 +112,7 @@ def test_the_spikes_reach_to_the_end_of_the_session(run_folder: Path) -> None:
         (["run", "--brain", "tiny", "--exchange-ms", "2.5"], 1, "whole number of milliseconds"),
         (["run", "--brain", "tiny", "--threads", "0"], 1, "threads is 0"),
         (["run", "--speed", "9"], 2, "No such option"),
+        (["run", "--resume", "x", "--seed", "2", "--trials", "3"], 1, "leave out --seed, --trials"),
         (["brain", "info", "huge"], 1, "Known sizes: tiny, small"),
         (["brain", "tune", "tiny", "--out", "nowhere"], 1, "nowhere is no folder"),
     ],

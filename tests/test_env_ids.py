@@ -12,6 +12,7 @@ from typing import Any
 import gymnasium
 import numpy as np
 import pytest
+from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 from gymnasium.vector import AsyncVectorEnv, AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics, RecordVideo
@@ -40,6 +41,15 @@ def pictures() -> None:
         pytest.skip(str(problem))
     finally:
         made.close()
+
+
+@pytest.mark.parametrize("name", [MUSCLE, TORQUE])
+def test_a_closed_environment_makes_no_step(name: str) -> None:
+    made = gymnasium.make(name).unwrapped
+    made.reset(seed=0)
+    made.close()
+    with pytest.raises(ResetNeeded):
+        made.step(made.action_space.sample())
 
 
 @pytest.mark.parametrize("observation", ["vector", "dict"])

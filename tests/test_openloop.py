@@ -16,7 +16,7 @@ from robobrain.brain.layout import planned_site
 from robobrain.brain.scaling import scale
 from robobrain.brain.tables import load_tables
 from robobrain.bridge.messages import Description, Port
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import ConfigurationError
 from robobrain.recording.figures.fields import peak_hz, spectrum
 from robobrain.recording.figures.responses import mean_changes, played_spans

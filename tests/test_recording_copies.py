@@ -11,7 +11,7 @@ from made_up_runs import make_run
 from typer.testing import CliRunner
 
 from robobrain import recording
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import RecordingError
 
 ROWS, SPIKES = 20, 40

@@ -12,7 +12,7 @@ from made_up_runs import make_run
 from typer.testing import CliRunner
 
 from robobrain import recording
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import RecordingError
 from robobrain.recording.export import choose_neurons, export
 

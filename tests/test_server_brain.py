@@ -22,7 +22,7 @@ from robobrain.brain.config import kernel_config
 from robobrain.brain.kernel import kernel_command
 from robobrain.bridge.administration import ServerLink
 from robobrain.bridge.remote import RemoteBrain
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import BrainFault, ConfigurationError
 from robobrain.tasks.joystick.loop import EXCHANGES, Exchange, Frame
 from robobrain.tasks.joystick.protocol import load_protocol

@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from robobrain.bridge.remote import RemoteBrain
 from robobrain.bridge.server.meter import Meter
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.cli.serve import JsonFormatter
 from robobrain.errors import BrainFault
 

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 
 from robobrain import Loop, recording
 from robobrain.body import Forelimb, SpinalCord
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import ConfigurationError
 from robobrain.tasks.joystick import JoystickTask, load_task
 from robobrain.tasks.joystick.experiment import (

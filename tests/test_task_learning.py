@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 from robobrain import Loop
 from robobrain.body import Forelimb
 from robobrain.body.specification import MUSCLE_NAMES
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import ConfigurationError
 from robobrain.tasks.joystick import JoystickTask, load_task
 from robobrain.tasks.joystick.learning_curve import draw_curves
@@ -77,7 +77,7 @@ def test_an_unreadable_policy_is_refused(tmp_path: Path, content: bytes | None) 
 def test_playing_needs_no_torch() -> None:
     code = (
         "import sys; sys.modules['torch'] = sys.modules['stable_baselines3'] = None\n"
-        "from typer.testing import CliRunner; from robobrain.cli import app\n"
+        "from typer.testing import CliRunner; from robobrain.cli.app import app\n"
         "result = CliRunner().invoke(app, ['play', '--trials', '2'])\n"
         "assert 'rewarded 100% of 2 trials' in result.output, result.output\n"
     )

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from robobrain import Loop, recording
 from robobrain.body import Forelimb
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import ConfigurationError, RecordingError
 from robobrain.recording.figures import styled
 from robobrain.tasks.joystick import JoystickTask, load_protocol, load_task, run_session

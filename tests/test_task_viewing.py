@@ -20,7 +20,7 @@ from robobrain.body import Forelimb, Zone
 from robobrain.body.forelimb import MOST_HAND_FORCE_N
 from robobrain.body.posing import pose
 from robobrain.body.window import places_beside, pull_with
-from robobrain.cli import app
+from robobrain.cli.app import app
 from robobrain.errors import ConfigurationError
 from robobrain.tasks.joystick import JoystickTask, load_protocol, load_task, run_session
 from robobrain.tasks.joystick.activity import Activity

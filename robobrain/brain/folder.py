@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from robobrain.brain.tables import BrainTables, default_folder, load_tables
+from robobrain.brain.tables import FILES, BrainTables, default_folder, load_tables
 from robobrain.errors import ConfigurationError
 
 
@@ -59,6 +59,20 @@ def stale_biases(tables: BrainTables) -> list[str]:
         return []
     package = load_tables()
     return [name for name in tables.sizes.sizes if (bias := tables.bias(name)) and bias == package.bias(name)]
+
+
+def unread_files(folder: Path) -> list[str]:
+    """Return the names of tables and configuration in ``folder`` that no brain is read from."""
+    return [
+        path.name
+        for path in sorted(folder.iterdir())
+        if path.suffix in (".csv", ".yaml", ".yml") and path.name not in FILES and not _is_beside(path)
+    ]
+
+
+def _is_beside(path: Path) -> bool:
+    """Tell whether a file has its place beside the tables: tuned currents, and the authors' own numbers."""
+    return path.name == "authors.csv" or (path.name.startswith("bias_") and path.suffix == ".csv")
 
 
 def _is_table(path: Path) -> bool:

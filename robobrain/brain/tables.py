@@ -38,6 +38,9 @@ from robobrain.errors import ConfigurationError, TableError
 SIZES = "sizes.yaml"
 TABLES = ("neurons", "populations", "projections", "gains", "drives", "resting_targets")
 """Tables of a brain, without the tuned bias currents."""
+EXTENSION = ".extend.csv"
+FILES = (*(f"{stem}{ending}" for stem in TABLES for ending in (".csv", EXTENSION)), SIZES)
+"""Names of the files that a brain is read from."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,13 +131,14 @@ def load_tables(folder: Path | None = None) -> BrainTables:
 
     Raises:
         TableError: A row is invalid; the message names file, row and fix.
-        ConfigurationError: The folder holds no table.
+        ConfigurationError: The folder holds no table, or what is no table under a table's name.
     """
     folder = default_folder() if folder is None else folder
     if not files_of(folder):
         raise ConfigurationError(
             f"The folder {folder} holds no table of a brain. `robobrain brain new {folder}` puts all there."
         )
+    _check_entries(folder)
     neurons = _read(folder, "neurons", NeuronRow, lambda row: row.neuron)
     populations = _read(folder, "populations", PopulationRow, lambda row: row.population)
     projections = _read(folder, "projections", ProjectionRow, lambda row: (row.pre, row.post, row.receptor))
@@ -174,14 +178,22 @@ def load_tables(folder: Path | None = None) -> BrainTables:
 
 def files_of(folder: Path) -> list[str]:
     """Return the names of the tables that a folder has of its own."""
-    names = [f"{stem}{ending}.csv" for stem in TABLES for ending in ("", ".extend")]
-    return [name for name in (*names, SIZES) if (folder / name).is_file()]
+    return [name for name in FILES if (folder / name).is_file()]
+
+
+def _check_entries(folder: Path) -> None:
+    """Raise where an entry would be left out though it is meant for a table."""
+    for path in sorted(folder.iterdir()):
+        if path.name in FILES and not path.is_file():
+            raise ConfigurationError(f"{path} is no file. Put the table there, or remove it.")
+        if path.name.endswith(EXTENSION) and path.name not in FILES:
+            raise ConfigurationError(f"{path} extends no table; there are {', '.join(TABLES)}. Rename it.")
 
 
 def _read(
     folder: Path, stem: str, row_type: type[Model], key: Callable[[Model], Hashable]
 ) -> list[Placed[Model]]:
-    extension = folder / f"{stem}.extend.csv"
+    extension = folder / f"{stem}{EXTENSION}"
     paths = [_own_or_default(folder, f"{stem}.csv"), *([extension] if extension.is_file() else [])]
     return list(read_table(paths, row_type, key).values())
 

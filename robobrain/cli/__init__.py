@@ -1,80 +1,38 @@
-"""The ``robobrain`` command."""
+"""The ``robobrain`` command: everything is imported within `main`, so that Ctrl-C is clean from the start."""
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
 
-import typer
-
-from robobrain import __version__
-from robobrain.cli import (
-    bench,
-    brain,
-    branch,
-    doctor,
-    experiment,
-    export,
-    play,
-    recording,
-    render,
-    replay,
-    report,
-    run,
-    serve,
-    status,
-    train,
-    view,
-)
-from robobrain.cli.console import print_fault
-from robobrain.errors import RobobrainError
-
-app = typer.Typer(
-    name="robobrain",
-    help="A spiking whole brain (NEST) with a mouse's forelimb (MuJoCo) at a joystick.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-)
-app.command("run")(run.run)
-app.command("serve")(serve.serve)
-app.command("status")(status.status)
-app.command("replay")(replay.replay)
-app.command("branch")(branch.branch)
-app.add_typer(brain.app, name="brain")
-app.command("report")(report.report)
-app.command("compare")(report.compare)
-app.command("export")(export.export)
-app.command("render")(render.render)
-app.add_typer(recording.app, name="recording")
-app.add_typer(bench.app, name="bench")
-app.command("play")(play.play)
-app.command("view")(view.view)
-app.add_typer(train.app, name="train")
-app.command("experiment")(experiment.experiment)
-app.command("doctor")(doctor.doctor)
-
 FAILURE = 1
-
-
-def _version(value: bool) -> None:
-    if value:
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def _options(
-    version: bool = typer.Option(
-        False, "--version", callback=_version, is_eager=True, help="Print the version and exit."
-    ),
-) -> None:
-    pass
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells use it (128 + SIGINT)."""
 
 
 def main() -> None:
     """Run the command line; errors of robobrain become one clear line and exit code 1."""
     try:
+        _run()
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _run() -> None:
+    from robobrain.cli.app import app  # noqa: PLC0415 - heavy
+    from robobrain.cli.console import print_fault  # noqa: PLC0415
+    from robobrain.errors import RobobrainError  # noqa: PLC0415
+
+    try:
         app()
     except RobobrainError as error:
         print_fault("Error:", str(error))
+        sys.exit(FAILURE)
+    except OSError as error:
+        if error.filename is not None or error.errno not in (errno.ENOSPC, errno.EIO):
+            raise
+        # Only writing to a stream fails so without naming a file.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what waits for it is lost
+        print_fault("Error:", f"the output can't be written ({error.strerror})")
         sys.exit(FAILURE)

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.progress import Progress
 from rich.table import Table
 
 from robobrain.brain.choice import choose
@@ -16,7 +15,7 @@ from robobrain.brain.openmp import configure_openmp
 from robobrain.brain.spec import BrainSpec
 from robobrain.brain.tables import BrainTables
 from robobrain.cli import brain_compare, brain_folder, brain_model, brain_rest, devices, open_loop
-from robobrain.cli.console import build_progress, console, errors
+from robobrain.cli.console import build_progress, console, progress_bars
 from robobrain.cli.options import (
     Disconnect,
     Family,
@@ -184,7 +183,7 @@ def tune(
 
     check_fits(choice.tables, spec)
     plan = stages(effort)
-    with Progress(console=errors, disable=not errors.is_terminal) as bar:
+    with progress_bars() as bar:
         tasks = {stage.name: bar.add_task(stage.name, total=stage.iterations) for stage in plan}
 
         def show(stage: str, iteration: int, error: float) -> None:

@@ -27,9 +27,9 @@ def new(folder: Directory) -> None:
 
 def check(folder: Directory) -> None:
     """Validate a folder of tables and print what it changes; exit 1 with file, row and fix if broken."""
-    from robobrain.brain.folder import changes, stale_biases  # noqa: PLC0415
+    from robobrain.brain.folder import changes, stale_biases, unread_files  # noqa: PLC0415
     from robobrain.brain.scaling import scale  # noqa: PLC0415
-    from robobrain.brain.tables import files_of, load_tables  # noqa: PLC0415
+    from robobrain.brain.tables import FILES, files_of, load_tables  # noqa: PLC0415
     from robobrain.brain.working_point import working_points  # noqa: PLC0415
 
     tables = load_tables(folder)
@@ -50,6 +50,8 @@ def check(folder: Directory) -> None:
             f"{name}: {spec.neurons:,} neurons, {spec.synapses_expected:,.0f} synapses expected, "
             f"identity {spec.identity}, {tuned}"
         )
+    for name in unread_files(folder):
+        print_notice(f"{name} is not read:", f"a brain's tables are {', '.join(FILES)} and bias_SIZE.csv")
     for name in stale_biases(tables):
         print_notice(
             f"bias_{name}.csv was tuned for the package's tables:",

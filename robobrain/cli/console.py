@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 from rich.text import Text
 
 # No markup: names, paths and messages may hold brackets, which would be taken for it and left out.
@@ -30,10 +30,18 @@ def _print_headed(heading: str, text: str, style: str) -> None:
 
 
 @contextmanager
+def progress_bars(*columns: ProgressColumn) -> Iterator[Progress]:
+    """Show bars, by default with percentage and time left; nothing where the output is no terminal."""
+    bars = Progress(*columns, console=errors, transient=True)
+    with bars if errors.is_terminal else nullcontext():
+        yield bars
+
+
+@contextmanager
 def build_progress(brain: str) -> Iterator[Callable[[str, float], None]]:
     """Show a bar while a brain is built; off where the output is no terminal."""
     columns = (TextColumn("{task.description}", markup=False), BarColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, transient=True, disable=not errors.is_terminal) as bar:
+    with progress_bars(*columns) as bar:
         task = bar.add_task(f"{brain}: start", total=1.0)
 
         def show(phase: str, fraction: float) -> None:

@@ -11,10 +11,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from robobrain.cli import INTERRUPTED
 from robobrain.cli.console import build_progress, console
-
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells use it (128 + SIGINT)."""
 
 
 def run(

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
 from robobrain import recording
-from robobrain.cli.console import console, errors
+from robobrain.cli.console import console, progress_bars
 
 
 def render(
@@ -24,7 +23,7 @@ def render(
     """Write a film of a run: the arm, the raster, and the joystick in its plane, at the same moments."""
     from robobrain.tasks.joystick.video import render_run  # noqa: PLC0415
 
-    with Progress(console=errors, transient=True, disable=not errors.is_terminal) as bar:
+    with progress_bars() as bar:
         task = bar.add_task("pictures", total=None)
         file = render_run(
             recording.open(run),

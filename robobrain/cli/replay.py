@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.progress import Progress
 
-from robobrain.cli.console import build_progress, console, errors
+from robobrain.cli.console import build_progress, console, progress_bars
 from robobrain.tasks.joystick.loop import Frame
 
 
@@ -21,7 +20,7 @@ def replay(
     """Rebuild a run's brain and repeat the run; exit 0 only if all is equal, bit for bit."""
     from robobrain.tasks.joystick.replay import replay as repeat  # noqa: PLC0415
 
-    with build_progress("replay") as building, Progress(console=errors, transient=True) as bar:
+    with build_progress("replay") as building, progress_bars() as bar:
         task = bar.add_task("exchanges", total=None)
 
         def show(frame: Frame, exchanges: int) -> None:

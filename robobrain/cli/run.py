@@ -14,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from robobrain.cli import INTERRUPTED
 from robobrain.cli.console import console, errors, print_notice
 from robobrain.cli.options import (
     DeviceFile,
@@ -25,17 +26,19 @@ from robobrain.cli.options import (
     alterations,
     chosen_devices,
 )
+from robobrain.errors import ConfigurationError
 from robobrain.tasks.joystick.loop import Frame, checked_exchange
 from robobrain.tasks.joystick.replay import Journal
 from robobrain.tasks.joystick.runner import RunPlan, RunResult, run_plan
 from robobrain.tasks.joystick.session import SessionSummary
 from robobrain.tasks.joystick.trial import TrialResult
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells use it (128 + SIGINT)."""
+WITH_RESUME = ("resume", "out", "live", "live_to")
+"""Options that may stand beside ``--resume``; the others are the lost run's."""
 
 
 def run(
+    context: typer.Context,
     brain: Annotated[
         str | None,
         typer.Option(
@@ -46,7 +49,8 @@ def run(
     trials: Annotated[int, typer.Option(help="Number of trials.")] = 10,
     seed: Annotated[int, typer.Option(min=0, help="Root of all random draws.")] = 1,
     out: Annotated[
-        Path | None, typer.Option(help="Run directory, new (default: runs/BRAIN-PROTOCOL-SEED-TIME).")
+        Path | None,
+        typer.Option(help="Run directory, new (default: one in runs, named after brain, seed, time)."),
     ] = None,
     task: Annotated[str, typer.Option(help="Task: a preset (quick, mathis2017) or a YAML file.")] = "quick",
     protocol: Annotated[str, typer.Option(help="Stimulation of M1 at each cue: pull, none.")] = "pull",
@@ -101,7 +105,12 @@ def run(
     command = [Path(sys.argv[0]).name, *sys.argv[1:]]
     show = live_to or ("viewer" if live else None)
     if resume is not None:
+        _check_alone(context)
         journal = Journal(resume)
+        if journal.run.status == "complete":
+            raise ConfigurationError(
+                f"{resume} is complete: there is nothing left to run. 'robobrain replay' repeats it."
+            )
         journal.check_sources()
         again = journal.resumption(out or resumed_path(resume), command)
         _run(dataclasses.replace(again, live=show), journal)
@@ -134,8 +143,20 @@ def run(
     _run(plan)
 
 
+def _check_alone(context: typer.Context) -> None:
+    """Raise where options stand beside ``--resume`` that the lost run has decided."""
+    given = sorted(
+        f"--{name.replace('_', '-')}"
+        for name in context.params
+        if name not in WITH_RESUME and str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+    )
+    if given:
+        raise ConfigurationError(f"--resume goes on as the run began: leave out {', '.join(given)}")
+
+
 def resumed_path(lost: Path) -> Path:
     """Return a new directory beside a lost run."""
+    lost = lost.resolve()
     numbers = itertools.count(1)
     return next(path for n in numbers if not (path := lost.with_name(f"{lost.name}-resumed{n}")).exists())
 

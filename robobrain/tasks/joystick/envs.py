@@ -203,7 +203,8 @@ class JoystickEnv(RewindableEnv, EzPickle):
         return self._screen.is_open
 
     def close(self) -> None:
-        """Close the window; may be repeated."""
+        """Close the window and end the trial; may be repeated."""
+        self._running = False
         self._screen.close()
 
     @abstractmethod
