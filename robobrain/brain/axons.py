@@ -30,6 +30,13 @@ def first_legs_ms(spec: BrainSpec) -> dict[str, float]:
     return {name: _first_leg_ms(spec, projections) for name, projections in slow.items()}
 
 
+def noise_leg_ms(spec: BrainSpec) -> float:
+    """Return the delay from the noise pool to the relays of its slow paths; 0 where it has none."""
+    longest_ms = spec.noise.delay_ms[1]
+    limit_ms = spec.synapse_delay_max_ms
+    return _split_ms(spec, longest_ms, limit_ms) if longest_ms > limit_ms else 0.0
+
+
 def longest_synapse_ms(spec: BrainSpec) -> float:
     """Return the longest delay of a single synapse in the network that is built."""
     legs_ms = first_legs_ms(spec)
@@ -37,12 +44,18 @@ def longest_synapse_ms(spec: BrainSpec) -> float:
         projection.longest_delay_ms - (legs_ms[projection.pre] if is_slow(spec, projection) else 0.0)
         for projection in spec.projections
     )
-    return max(spec.noise.delay_ms[1], *legs_ms.values(), *direct_ms)
+    noise_ms, first_ms = spec.noise.delay_ms[1], noise_leg_ms(spec)
+    noise_legs_ms = (min(noise_ms, spec.synapse_delay_max_ms), first_ms, noise_ms - first_ms)
+    return max(*noise_legs_ms, *legs_ms.values(), *direct_ms)
 
 
 def _first_leg_ms(spec: BrainSpec, slow: list[Projection]) -> float:
-    """As short as the limit lets it be, and never so long that too little is left for a second leg."""
-    wanted_ms = max(projection.longest_delay_ms for projection in slow) - spec.synapse_delay_max_ms
-    left_ms = min(projection.delay_ms for projection in slow) - SHORTEST_LEG_MS
-    steps = math.floor(min(max(wanted_ms, SHORTEST_LEG_MS), left_ms) / spec.resolution_ms + 1e-9)
+    longest_ms = max(projection.longest_delay_ms for projection in slow)
+    return _split_ms(spec, longest_ms, min(projection.delay_ms for projection in slow))
+
+
+def _split_ms(spec: BrainSpec, longest_ms: float, shortest_ms: float) -> float:
+    """Return the first leg of delays: as short as the limit lets it be, leaving enough for a second one."""
+    wanted_ms = max(longest_ms - spec.synapse_delay_max_ms, SHORTEST_LEG_MS)
+    steps = math.floor(min(wanted_ms, shortest_ms - SHORTEST_LEG_MS) / spec.resolution_ms + 1e-9)
     return steps * spec.resolution_ms

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from robobrain.brain.axons import first_legs_ms
+from robobrain.brain.axons import first_legs_ms, noise_leg_ms
 from robobrain.brain.scaling import scale
 from robobrain.brain.spec import BrainSpec
 from robobrain.brain.tables import BrainTables
@@ -45,7 +45,8 @@ def predict_cost(spec: BrainSpec) -> Cost:
     """Return what ``spec`` will take, from the tables alone."""
     sizes = {population.name: population.size for population in spec.populations}
     noise = sum(drive.inputs * sizes[drive.population] for drive in spec.drives)
-    relays = spec.noise.relays + sum(sizes[name] for name in first_legs_ms(spec))
+    relays = spec.noise.relays * (2 if noise_leg_ms(spec) else 1)
+    relays += sum(sizes[name] for name in first_legs_ms(spec))
     neurons, synapses = spec.neurons + relays, spec.synapses_expected + noise
     return Cost(
         neurons=spec.neurons,

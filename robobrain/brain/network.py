@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.brain.alterations import EVERYWHERE
-from robobrain.brain.axons import first_legs_ms, is_slow
+from robobrain.brain.axons import first_legs_ms, is_slow, noise_leg_ms
 from robobrain.brain.nodes import Nodes
 from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation
@@ -242,12 +242,15 @@ class Network:
     def _create_axons(self, senders: Mapping[str, int]) -> None:
         """Create the relays of slow paths, and lead the spikes of ``senders`` to them."""
         for name, delay_ms in first_legs_ms(self.spec).items():
-            size = self.populations[name].size
-            relays = self.nest.Create("parrot_neuron", size)
-            self.axons[name] = Axons(int(relays[0].global_id), delay_ms)
-            from_id, to_id = senders[name], self.axons[name].first_id
-            legs = {"weight": np.ones(size), "delay": np.full(size, delay_ms)}
-            self._connect_columns(np.arange(from_id, from_id + size), np.arange(to_id, to_id + size), legs)
+            self.axons[name] = self._relays(senders[name], self.populations[name].size, delay_ms)
+
+    def _relays(self, from_id: int, size: int, delay_ms: float) -> Axons:
+        """Create a relay for each of the nodes from ``from_id`` on; it repeats that node's spikes later."""
+        relays = Axons(int(self.nest.Create("parrot_neuron", size)[0].global_id), delay_ms)
+        legs = {"weight": np.ones(size), "delay": np.full(size, delay_ms)}
+        sources, targets = (np.arange(first_id, first_id + size) for first_id in (from_id, relays.first_id))
+        self._connect_columns(sources, targets, legs)
+        return relays
 
     def _connect(self, senders: Mapping[str, int]) -> None:
         sheets = {population.name: Sheet(population.size) for population in self.spec.populations}
@@ -285,6 +288,8 @@ class Network:
     def _drive(self) -> None:
         noise, resolution_ms = self.spec.noise, self.spec.resolution_ms
         pool = self._poisson_relays(noise.relays, noise.rate_hz)
+        leg_ms = noise_leg_ms(self.spec)
+        late = self._relays(pool, noise.relays, leg_ms).first_id if leg_ms else pool
         batch = _Batch(self._connect_columns)
         for drive in self.spec.drives:
             if not drive.inputs:
@@ -295,9 +300,12 @@ class Network:
             rng = generator(self.spec.seed, "noise", drive.population)
             listener = self.populations[drive.population]
             target = np.repeat(np.arange(listener.size), drive.inputs) + listener.first_id
-            relay = rng.integers(0, noise.relays, len(target)) + pool
+            relay = rng.integers(0, noise.relays, len(target))
             delay_ms = rng.uniform(*noise.delay_ms, len(target))
             delay_ms = np.maximum(1, np.round(delay_ms / resolution_ms)) * resolution_ms
+            slow = delay_ms > self.spec.synapse_delay_max_ms
+            relay += np.where(slow, late, pool)
+            delay_ms -= np.where(slow, leg_ms, 0.0)
             weight = np.full(len(target), drive.weight)
             batch.add(_Wires(relay, target, weight, delay_ms, np.zeros_like(target)))
             self.noise_synapses += len(target)
