@@ -124,6 +124,13 @@ def test_a_missing_entry_is_named(tmp_path: Path) -> None:
 def test_unknown_tasks_and_unreadable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"Unknown task 'centre': give a preset .quick, mathis2017."):
         load_task("centre")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(ConfigurationError, match=r"The task '.*folder.yaml' is a directory"):
+        load_task(tmp_path / "folder.yaml")
+    with pytest.raises(
+        ConfigurationError, match=r"folder.yaml, row 1: can't be read .*Is a directory.*Fix: "
+    ):
+        load_condition(tmp_path / "folder.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("home: [1")
     with pytest.raises(ConfigurationError, match=r"broken.yaml, row 1: not readable as YAML.*Fix: "):
