@@ -110,6 +110,7 @@ def test_the_spikes_reach_to_the_end_of_the_session(run_folder: Path) -> None:
         (["run", "--brain", "tiny", "--protocol", "dance"], 1, "Unknown stimulation protocol 'dance'"),
         (["run", "--brain", "tiny", "--task", "chess"], 1, "chess"),
         (["run", "--brain", "tiny", "--exchange-ms", "2.5"], 1, "whole number of milliseconds"),
+        (["run", "--brain", "tiny", "--exchange-ms", "1e9"], 1, "milliseconds from 1 to 1000"),
         (["run", "--brain", "tiny", "--threads", "0"], 1, "threads is 0"),
         (["run", "--speed", "9"], 2, "No such option"),
         (["run", "--resume", "x", "--seed", "2", "--trials", "3"], 1, "leave out --seed, --trials"),

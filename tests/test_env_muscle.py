@@ -256,9 +256,11 @@ def test_the_docstring_is_the_reference_page(env: JoystickMuscleEnv) -> None:
     assert "{" not in page.replace("/{", "").replace('options={"trial"', "")
 
 
-@pytest.mark.parametrize("exchange_ms", [0.0, -10.0, 2.5, float("nan")])
-def test_a_step_is_a_whole_number_of_ms(exchange_ms: float) -> None:
-    with pytest.raises(ConfigurationError, match="whole number of ms"):
+@pytest.mark.parametrize(
+    "exchange_ms", [0.0, -10.0, 2.5, float("nan"), float("inf"), 1001, 1e9, 10**400, "10", None, 10 + 0j]
+)
+def test_a_step_is_a_whole_number_of_ms(exchange_ms: object) -> None:
+    with pytest.raises(ConfigurationError, match="whole number of milliseconds from 1 to 1000"):
         gymnasium.make(ID, exchange_ms=exchange_ms)
 
 

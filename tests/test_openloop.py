@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +22,7 @@ from robobrain.errors import ConfigurationError
 from robobrain.recording.figures.fields import peak_hz, spectrum
 from robobrain.recording.figures.responses import mean_changes, played_spans
 from robobrain.tasks.openloop import PROTOCOLS, OpenLoopPlan, load_protocol, run_open_loop
+from robobrain.tasks.openloop.protocol import BLOCK, LONGEST_MS
 
 
 def description() -> Description:
@@ -52,7 +54,7 @@ def test_the_protocols_of_the_package_fit_every_brain(name: str, size: str) -> N
     protocol = load_protocol(name)
     site = planned_site(scale(load_tables(), size), protocol.exchange_ms)
     assert all(row.neurons > 0 for row in inspect(protocol.devices, site))
-    told = protocol.inputs(description())
+    told = np.concatenate(list(protocol.inputs(description())))
     assert told.shape == (protocol.exchanges, description().input_size)
     assert (np.abs(told).max() > 0.0) == bool(protocol.tracks or protocol.playbacks)
 
@@ -70,7 +72,7 @@ playbacks: [{file: moves.csv, start_ms: [100, 150]}]
         encoding="utf-8",
     )
     protocol = load_protocol(tmp_path / "mine.yaml")
-    told = protocol.inputs(description())
+    told = np.concatenate(list(protocol.inputs(description())))
     foot = description().input_slice("stimulation").start + 1
     np.testing.assert_allclose(told[4:9, foot], [0.0, 0.1, 0.12, 0.14, 0.0])
     grip = description().input_slice("touch").start
@@ -124,7 +126,43 @@ def test_inputs_that_do_not_fit_the_brain_are_named(tmp_path: Path, entry: str, 
     file = tmp_path / "mine.yaml"
     file.write_text(f"description: x\nduration_ms: 100\n{entry}\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=f"(?s){match}"):
-        load_protocol(file).inputs(description())
+        list(load_protocol(file).inputs(description()))
+
+
+def test_a_long_episode_is_told_what_a_short_one_is_in_little_memory(tmp_path: Path) -> None:
+    (tmp_path / "moves.csv").write_text("t_ms,touch/grip\n0,5\n20,7\n30,0\n", encoding="utf-8")
+    (tmp_path / "mine.yaml").write_text(
+        f"""
+description: a day of two playbacks, the second across the edge of two blocks
+duration_ms: {LONGEST_MS}
+tracks: [{{port: stimulation, equation: t, start_ms: 9980}}]
+playbacks: [{{file: moves.csv, start_ms: [100, 9980]}}]
+""",
+        encoding="utf-8",
+    )
+    day = load_protocol(tmp_path / "mine.yaml")
+    first, second, third = islice(day.inputs(description()), 3)
+    short = replace(day, duration_ms=30.0 * BLOCK).inputs(description())
+    np.testing.assert_array_equal(np.concatenate([first, second, third]), np.concatenate(list(short)))
+    grip = description().input_slice("touch").start
+    np.testing.assert_array_equal(first[-3:, grip], [0, 5, 5])
+    np.testing.assert_array_equal(second[:3, grip], [7, 0, 0])
+    foot = description().input_slice("stimulation").start
+    np.testing.assert_allclose([first[-3, foot], first[-1, foot], second[1, foot]], [0.0, 9.99, 10.01])
+
+
+@pytest.mark.parametrize("duration", ["inf", "nan", "1e12", "1e300", "86400010", "-10", "0"])
+def test_a_length_that_can_not_be_played_is_refused_before_the_build(tmp_path: Path, duration: str) -> None:
+    arguments = ["brain", "run", "rest_theta", f"--duration-ms={duration}", "--out", str(tmp_path / "run")]
+    shown = CliRunner().invoke(app, arguments)
+    assert isinstance(shown.exception, ConfigurationError)
+    assert "duration_ms = " in str(shown.exception)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_directory_is_no_protocol(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is a directory"):
+        load_protocol(tmp_path)
 
 
 def test_an_unknown_protocol_names_the_known_ones() -> None:

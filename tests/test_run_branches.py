@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from robobrain.errors import ConfigurationError, TableError
 from robobrain.recording import check
 from robobrain.recording import open as open_run
-from robobrain.tasks.joystick.branches import load_condition
+from robobrain.tasks.joystick.branches import Condition, branch, load_condition
 from robobrain.tasks.joystick.runner import RunPlan, run_plan
 
 ROBOBRAIN = str(Path(sys.executable).with_name("robobrain"))
@@ -28,6 +29,8 @@ def written(folder: Path, name: str, text: str) -> Path:
         ("stimulation: {duration_ms: 5, amplitudes: {Thumb: 1}}", "unknown muscles"),
         ("stimulation: {duration_ms: -5, amplitudes: {}}", "not be negative"),
         ("[]", "mapping"),
+        ("seed: -5", "wrong.yaml.*seed -5 is outside 0"),
+        ("seed: 18446744073709551616", "wrong.yaml.*is outside 0"),
     ],
 )
 def test_conditions_that_can_not_be_used_are_named(tmp_path: Path, text: str, message: str) -> None:
@@ -43,18 +46,77 @@ def test_the_command_shows_the_memory_of_instants() -> None:
     assert "private MB" in said
 
 
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A session of one trial."""
+    folder = tmp_path_factory.mktemp("recorded") / "run"
+    run_plan(RunPlan(out=folder, brain="tiny", trials=1, threads=1))
+    return folder
+
+
 @pytest.mark.slow
-def test_branches_share_the_past_and_differ_after(tmp_path: Path) -> None:
-    run, out = tmp_path / "run", tmp_path / "branches"
-    run_plan(RunPlan(out=run, brain="tiny", trials=1, threads=1))
+@pytest.mark.parametrize(
+    ("at_ms", "for_ms", "message"),
+    [
+        (math.inf, 100.0, "the instant is inf ms; give a finite time"),
+        (100.0, math.inf, "length is inf ms; give a finite time"),
+        (100.0, math.nan, "length is nan ms; give a finite time"),
+        (0.0, 100.0, "the instant is 0 ms; .* at least one exchange period of the run, 10 ms"),
+        (-10.0, 100.0, "the instant is -10 ms; .* at least one"),
+        (105.0, 100.0, "105 ms, which is no multiple"),
+        (1e9, 100.0, "after the end"),
+    ],
+)
+def test_times_that_can_not_be_used_are_refused(
+    run: Path, tmp_path: Path, at_ms: float, for_ms: float, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        branch(run, [Condition(name="a")], at_ms=at_ms, for_ms=for_ms, out=tmp_path / "out")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("conditions", "message"),
+    [
+        ([Condition(name="a b"), Condition(name="a-b")], "same folder 'a-b' as the branch 'a b'"),
+        ([Condition(name="as-recorded")], "same folder"),
+        ([Condition(name="branches.png")], "as the figure"),
+        ([Condition(name="..")], "the name '..'"),
+        ([Condition(name="a/b")], "without '/'"),
+        ([Condition(name="\ud800")], "printable"),
+        ([Condition(name="")], "the name ''"),
+        ([Condition(name="x" * 400)], "200 bytes at most"),
+        ([Condition(name="a"), Condition(name="b", silence=("NOPE",))], "no population or region 'NOPE'"),
+    ],
+)
+def test_conditions_are_refused_before_a_brain_is_built(
+    run: Path, tmp_path: Path, conditions: list[Condition], message: str
+) -> None:
+    built: list[str] = []
+    with pytest.raises(ConfigurationError, match=message):
+        branch(
+            run,
+            conditions,
+            at_ms=100.0,
+            for_ms=10.0,
+            out=tmp_path / "out",
+            on_build=lambda phase, _: built.append(phase),
+        )
+    assert not built
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.slow
+def test_branches_share_the_past_and_differ_after(run: Path, tmp_path: Path) -> None:
+    out = run.with_name("run-at-500")
     files = [
         written(tmp_path, "push.yaml", "stimulation: {duration_ms: 300, amplitudes: {Humerus2: 1.0}}"),
         written(tmp_path, "lesion.yaml", "silence: [M1]"),
         written(tmp_path, "noise.yaml", "seed: 9"),
     ]
     conditions = [part for file in files for part in ("--with", str(file))]
-    command = [ROBOBRAIN, "branch", str(run), "--at", "500", "--for", "300", "--out", str(out), *conditions]
-    subprocess.run(command, check=True, capture_output=True)
+    command = [ROBOBRAIN, "branch", ".", "--at", "500", "--for", "300", *conditions]
+    subprocess.run(command, check=True, capture_output=True, cwd=run)
     assert (out / "branches.png").stat().st_size > 10_000
     branches = {path.name: open_run(path) for path in out.iterdir() if path.is_dir()}
     assert set(branches) == {"as-recorded", "push", "lesion", "noise"}

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from robobrain.errors import ConfigurationError, TableError
+from robobrain.tasks.joystick.branches import load_condition
 from robobrain.tasks.joystick.files import OWN_CHOICE, package_file, read_yaml
 from robobrain.tasks.joystick.protocol import load_protocol
 from robobrain.tasks.joystick.specification import PRESETS, load_task
@@ -123,15 +124,41 @@ def test_a_missing_entry_is_named(tmp_path: Path) -> None:
 def test_unknown_tasks_and_unreadable_files_are_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError, match=r"Unknown task 'centre': give a preset .quick, mathis2017."):
         load_task("centre")
+    (tmp_path / "folder.yaml").mkdir()
+    with pytest.raises(ConfigurationError, match=r"The task '.*folder.yaml' is a directory"):
+        load_task(tmp_path / "folder.yaml")
+    with pytest.raises(
+        ConfigurationError, match=r"folder.yaml, row 1: can't be read .*Is a directory.*Fix: "
+    ):
+        load_condition(tmp_path / "folder.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("home: [1")
-    with pytest.raises(ConfigurationError, match="not valid YAML"):
+    with pytest.raises(ConfigurationError, match=r"broken.yaml, row 1: not readable as YAML.*Fix: "):
         load_task(broken)
     broken.write_text("- 1")
-    with pytest.raises(ConfigurationError, match="must be a YAML mapping"):
+    with pytest.raises(ConfigurationError, match=r"broken.yaml, row 1: not a mapping.*Fix: "):
         load_task(broken)
     with pytest.raises(ConfigurationError, match="numbered from 1"):
         load_task().block_of(0)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("a: &a [*a]", "row 1: .*recursive"),
+        ("[" * 5000, "row 1: .*nested too deeply"),
+        ("seed: 2001-99-99", "row 1: .*month"),
+        ("seed: !!int ''", "row 1: "),
+        (f"seed: 1{':00' * 200}.5", "row 1: .*too large"),
+        ("seed: 1\nseed: 2", "row 1: .*given twice: seed"),
+    ],
+)
+def test_hostile_yaml_of_a_task_or_condition_is_refused(tmp_path: Path, text: str, problem: str) -> None:
+    path = tmp_path / "hostile.yaml"
+    path.write_text(text)
+    for load in (load_task, load_condition):
+        with pytest.raises(TableError, match=f"(?s)hostile.yaml, {problem}.*Fix: "):
+            load(path)
 
 
 def test_protocols_are_checked(tmp_path: Path) -> None:

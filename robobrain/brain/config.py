@@ -6,6 +6,7 @@ import dataclasses
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from robobrain.brain.devices import Devices
     from robobrain.bridge.link import LocalBrain
 
+LONGEST_EXCHANGE_MS = 1000.0
+"""Longest period of an exchange (*assumed*: a limb that hears of itself once a second is not controlled)."""
 _MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1", "-n")
 
 
@@ -26,7 +29,7 @@ class KernelConfig:
 
     Attributes:
         brain: Size, part of all neurons, or folder of tables (see `robobrain.brain.choice.choose`).
-        exchange_ms: Brain time of one exchange; a multiple of the network's shortest delay (1 ms).
+        exchange_ms: Brain time of one exchange, as `checked_exchange_ms` takes it.
         threads: Threads of the kernel. They are part of what a run depends on: another number gives other,
             statistically equal, spikes.
         seed: Seed of wiring and first potentials; None for the tables' own.
@@ -53,6 +56,21 @@ class KernelConfig:
     resets: str = "copy"
 
 
+def checked_exchange_ms(exchange_ms: float) -> float:
+    """Return the period of an exchange: a whole number of ms, as the network's shortest delay is 1 ms.
+
+    Raises:
+        ConfigurationError: It is no whole number from 1 to `LONGEST_EXCHANGE_MS`.
+    """
+    within = isinstance(exchange_ms, Real) and 1.0 <= exchange_ms <= LONGEST_EXCHANGE_MS
+    if not (within and float(exchange_ms).is_integer()):
+        raise ConfigurationError(
+            f"exchange_ms is {exchange_ms!r:.20}; use a whole number of milliseconds from 1 to "
+            f"{LONGEST_EXCHANGE_MS:g}, e.g. 10."
+        )
+    return float(exchange_ms)
+
+
 def kernel_config(
     brain: str,
     *,
@@ -77,15 +95,12 @@ def kernel_config(
     from robobrain.brain.interfaces import load_interfaces  # noqa: PLC0415
     from robobrain.brain.resets import resets_of  # noqa: PLC0415
 
+    period_ms = checked_exchange_ms(exchange_ms)
     choice = choose(brain)
     spec = choice.spec(alterations=alterations)
     load_interfaces(interfaces, {population.name: population.region for population in spec.populations})
     if ranks is None:  # those of a launcher may share it among several machines
         check_fits(choice.tables, spec)
-    if not (exchange_ms > 0 and exchange_ms == round(exchange_ms)):
-        raise ConfigurationError(
-            f"exchange_ms is {exchange_ms}; use a whole number of milliseconds, e.g. 10."
-        )
     if threads is not None and threads < 1:
         raise ConfigurationError(f"threads is {threads}; use 1 or more, or leave it out for the size's own.")
     if ranks is not None and ranks < 0:
@@ -93,7 +108,7 @@ def kernel_config(
     limits = Limits(count=snapshots, private_bytes=snapshot_bytes)
     return KernelConfig(
         brain=brain,
-        exchange_ms=float(exchange_ms),
+        exchange_ms=period_ms,
         threads=spec.threads if threads is None else threads,
         seed=seed,
         record_spikes=record_spikes,
@@ -149,7 +164,7 @@ def local_brain(
 
     Args:
         brain: Size (``tiny``, ``small``, ...), part of all neurons (``0.05``), or folder of tables.
-        exchange_ms: Brain time of one exchange.
+        exchange_ms: Brain time of one exchange, a whole number of ms from 1 to 1,000.
         threads: Threads of the kernel; None for the size's own.
         seed: Seed of wiring and first potentials; None for the tables' own.
         record_spikes: Hand out all spikes (True), those of so many neurons per population, or none (False).

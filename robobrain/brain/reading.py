@@ -98,7 +98,7 @@ def read_table(
 
 
 def read_yaml(file: str, read_text: Callable[[str], str]) -> dict[Any, Any]:
-    """Return the mapping in a YAML file in which no key is given twice.
+    """Return the mapping in a YAML file in which no key is given twice and nothing contains itself.
 
     Args:
         file: Name of the file, for errors.
@@ -111,8 +111,12 @@ def read_yaml(file: str, read_text: Callable[[str], str]) -> dict[Any, Any]:
         document = yaml.load(read_text("utf-8"), Loader=_StrictLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise TableError(file, line, f"not readable as YAML: {error}", "correct the file") from error
-    except (OSError, ValueError, KeyError, AttributeError, yaml.YAMLError, RecursionError) as error:
+        raise TableError(file, line, f"not readable as YAML: {error.problem}", "correct the file") from error
+    except OSError as error:
+        raise TableError(file, 1, f"can't be read ({error})", "give the path of a YAML file") from error
+    except RecursionError as error:
+        raise TableError(file, 1, "is nested too deeply to be read", "use fewer brackets") from error
+    except (ValueError, ArithmeticError, LookupError, AttributeError, yaml.YAMLError) as error:
         # PyYAML lets errors of what it constructs through: 2001-99-99, !!bool maybe, !!timestamp soon.
         raise TableError(file, 1, f"not readable as YAML: {error}", "correct the file") from error
     if not isinstance(document, dict):
@@ -121,7 +125,11 @@ def read_yaml(file: str, read_text: Callable[[str], str]) -> dict[Any, Any]:
 
 
 class _StrictLoader(yaml.SafeLoader):
-    """Plain YAML, except that a key given twice is an error instead of a silent loss."""
+    """Plain YAML, except that a key given twice is an error, not a silent loss, as is a node in itself."""
+
+    def construct_document(self, node: yaml.Node) -> Any:
+        # In one go rather than level by level, which PyYAML does for nodes that contain themselves.
+        return self.construct_object(node, deep=True)
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]

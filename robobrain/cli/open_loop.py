@@ -25,7 +25,8 @@ def run(
         typer.Option(min=0, help="Seed of an episode; repeat for more (default: the protocol's)."),
     ] = None,
     duration_ms: Annotated[
-        float | None, typer.Option(help="Length of each episode (default: the protocol's).")
+        float | None,
+        typer.Option(help="Length of each episode, at most a day (default: the protocol's)."),
     ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Run directory, new (default: runs/BRAIN-PROTOCOL-TIME).")

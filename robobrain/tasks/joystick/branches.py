@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import dataclasses
+import math
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from robobrain.bridge.instants import exact_seed
+from robobrain.bridge.messages import Description
 from robobrain.errors import ConfigurationError
 from robobrain.recording import check_destination, create
 from robobrain.seeding import generator
@@ -25,6 +28,10 @@ from robobrain.tasks.joystick.streams import Recorder
 from robobrain.tasks.joystick.trial import JoystickTask
 
 AS_RECORDED = "as recorded"
+FIGURE = "branches.png"
+"""Name of the figure beside the branches."""
+LONGEST_NAME = 200
+"""Longest name of a branch (bytes of UTF-8); most file systems take 255."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,16 +54,28 @@ class Condition(Specification):
     """What is otherwise than in the record from the instant on; nothing where nothing is given.
 
     Attributes:
-        name: Name of the branch; the file's own name if not given.
+        name: Name of the branch, and of its folder; the file's own name if not given.
         stimulation: Replaces the run's protocol.
         silence: Populations, or regions as a whole, that fire no more.
-        seed: Other random draws of brain and task.
+        seed: Other random draws of brain and task, from 0 to 2**64 - 1.
     """
 
     name: str = ""
     stimulation: Train | None = None
     silence: tuple[str, ...] = ()
     seed: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse a train or a seed that can't be used."""
+        if self.stimulation is not None:
+            _protocol_of(self.stimulation)
+        if self.seed is not None:
+            exact_seed(self.seed)
+
+    @property
+    def folder(self) -> str:
+        """Name of the branch's folder."""
+        return self.name.replace(" ", "-")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,8 +94,6 @@ def load_condition(file: Path) -> Condition:
         ConfigurationError: The file can't be read, or an entry is unknown or out of range.
     """
     condition = build(Condition, read_yaml(file)[0], file.name)
-    if condition.stimulation is not None:
-        _protocol_of(condition.stimulation)
     return dataclasses.replace(condition, name=condition.name or file.stem)
 
 
@@ -112,14 +129,16 @@ def branch(
     """
     journal = Journal(folder)
     journal.check_sources()
-    exchanges, steps = (_exchanges(value, journal.plan.exchange_ms) for value in (at_ms, for_ms))
+    exchanges = _exchanges("the instant", at_ms, journal.plan.exchange_ms)
+    steps = _exchanges("the branches' length", for_ms, journal.plan.exchange_ms)
     if exchanges > journal.exchanges:
         last_ms = journal.exchanges * journal.plan.exchange_ms
         raise ConfigurationError(f"{at_ms:g} ms is after the end of {folder}, {last_ms:g} ms.")
     every = (Condition(name=AS_RECORDED), *conditions)
-    names = [condition.name for condition in every]
-    if len(set(names)) != len(names) or any("/" in name for name in names):
-        raise ConfigurationError(f"The branches need different names without '/', got {', '.join(names)}.")
+    _check_names(every)
+    recorded = build(Description, journal.run.manifest["brain"], "manifest.json", "brain")
+    for condition in every:
+        recorded.check_places(condition.silence)
     check_destination(out)
     threads = int(journal.run.manifest["brain"]["threads"])
     cores = max(1, len(os.sched_getaffinity(0)) // threads)
@@ -137,7 +156,7 @@ def branch(
             )
         )
     branches = {one.condition.name: one for part in done for one in part}
-    return [branches[name] for name in names]
+    return [branches[condition.name] for condition in every]
 
 
 def _continue(
@@ -154,8 +173,6 @@ def _continue(
 
     plan = journal.plan
     with start_brain_of(journal, on_build) as brain, closing(Forelimb()) as body:
-        for condition in conditions:
-            brain.description.check_places(condition.silence)
         loop = Loop(brain, body, JoystickTask(load_task(plan.task)), exchange=plan.exchange)
         follower = journal.follower(brain.description, strict=True)
         own = Stimulator(load_protocol(plan.protocol), plan.exchange_ms, generator(plan.seed, "stimulation"))
@@ -172,7 +189,7 @@ def _continue(
             for _ in range(steps):
                 frame = loop.step(stimulate(frame))
                 frames.append(frame)
-            path = out / condition.name.replace(" ", "-")
+            path = out / condition.folder
             _record(path, frames, loop, journal, condition)
             branches.append(Branch(condition=condition, path=path, frames=tuple(frames)))
         return branches
@@ -219,10 +236,36 @@ def _record(path: Path, frames: Sequence[Frame], loop: Loop, journal: Journal, c
         recorder.finish(loop.collect())
 
 
-def _exchanges(value_ms: float, exchange_ms: float) -> int:
-    count = value_ms / exchange_ms
-    if not (count >= 1 and count == round(count)):
+def _check_names(conditions: Sequence[Condition]) -> None:
+    """Refuse names that can't be folders beside each other and the figure."""
+    taken = {FIGURE: "the figure"}
+    for condition in conditions:
+        name, folder = condition.name, condition.folder
+        plain = folder.isprintable() and "/" not in folder and not folder.startswith(".")
+        if not (folder and plain and len(folder.encode()) <= LONGEST_NAME):
+            raise ConfigurationError(
+                f"No branch can have the name {name[:LONGEST_NAME]!r}: give printable letters, "
+                f"{LONGEST_NAME} bytes at most, without '/' and not beginning with '.'."
+            )
+        if folder in taken:
+            raise ConfigurationError(
+                f"The branch {name!r} would have the same folder {folder!r} as {taken[folder]}: give it "
+                "another name."
+            )
+        taken[folder] = f"the branch {name!r}"
+
+
+def _exchanges(what: str, value_ms: float, exchange_ms: float) -> int:
+    """Return how many exchanges a time of at least one takes."""
+    if not exchange_ms <= value_ms < math.inf:
         raise ConfigurationError(
-            f"{value_ms:g} ms is no multiple of the run's exchange period, {exchange_ms:g} ms."
+            f"{what} is {value_ms:g} ms; give a finite time of at least one exchange period of the run, "
+            f"{exchange_ms:g} ms."
+        )
+    count = value_ms / exchange_ms
+    if count != round(count):
+        raise ConfigurationError(
+            f"{what} is {value_ms:g} ms, which is no multiple of the run's exchange period, "
+            f"{exchange_ms:g} ms."
         )
     return round(count)

@@ -8,10 +8,10 @@ from importlib import resources
 from pathlib import Path
 from typing import Any, ClassVar, Literal, TypeVar, get_args
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from robobrain.errors import ConfigurationError, TableError
+from robobrain.brain import reading
+from robobrain.errors import TableError
 
 Basis = Literal["verified", "inferred", "chosen"]
 T = TypeVar("T")
@@ -55,19 +55,9 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, Provenance]]:
         The mapping with plain values, and the provenance by dotted entry name (``home.radius_mm``).
 
     Raises:
-        ConfigurationError: The file can't be read or is not a YAML mapping.
-        TableError: A sourced number is malformed.
+        TableError: The file can't be read or is not a YAML mapping, or a sourced number is malformed.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        raise ConfigurationError(
-            f"{path}: can't be read ({problem}). Give the path of a YAML file."
-        ) from problem
-    except yaml.YAMLError as problem:
-        raise ConfigurationError(f"{path}: is not valid YAML ({problem}).") from problem
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{path}: must be a YAML mapping of entries, not {type(content).__name__}.")
+    content = reading.read_yaml(path.name, path.read_text)
     provenance: dict[str, Provenance] = {}
     return _plain(content, "", path.name, provenance), provenance
 

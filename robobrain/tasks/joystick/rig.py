@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from robobrain.brain.config import checked_exchange_ms
 from robobrain.errors import ConfigurationError
 from robobrain.seeding import generator
 from robobrain.tasks.joystick.reward import reward_terms
@@ -122,17 +123,12 @@ class Rig:
         exchange_ms: Time of one ``advance``.
 
     Raises:
-        ConfigurationError: ``exchange_ms`` is not a whole number of ms, or not above 0.
+        ConfigurationError: ``exchange_ms`` is no whole number of ms from 1 to 1,000.
     """
 
     def __init__(self, body: Forelimb, task: JoystickTask, exchange_ms: float) -> None:
-        ticks = exchange_ms / TICK_MS
-        if not (ticks >= 1.0 and ticks.is_integer()):
-            raise ConfigurationError(
-                f"exchange_ms must be a whole number of ms of at least 1, got {exchange_ms}."
-            )
-        self.body, self.task, self.exchange_ms = body, task, float(exchange_ms)
-        self._ticks = int(ticks)
+        self.body, self.task, self.exchange_ms = body, task, checked_exchange_ms(exchange_ms)
+        self._ticks = round(self.exchange_ms / TICK_MS)
 
     def reset(self, seed: int, trial: int | None = None) -> Movement:
         """Go back to the rest posture, before the first trial or at the beginning of ``trial``."""

@@ -266,6 +266,10 @@ def load_task(task: str | Path | JoystickSpec = DEFAULT_PRESET) -> JoystickSpec:
         if isinstance(offer, JoystickSpec):
             return offer
         path = Path(str(offer))
+    if path.is_dir():
+        raise ConfigurationError(
+            f"The task {str(task)!r} is a directory: give the path of a YAML file in it."
+        )
     if not path.is_file():
         raise ConfigurationError(
             f"Unknown task {str(task)!r}: give a preset ({', '.join(PRESETS)}), a YAML file, or the name of"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from importlib import resources
@@ -13,6 +13,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from robobrain.brain.config import checked_exchange_ms
 from robobrain.brain.declared import Declared
 from robobrain.brain.devices import NO_DEVICES, Devices, validated
 from robobrain.brain.equation import Equation
@@ -22,9 +23,15 @@ from robobrain.bridge.messages import Description
 from robobrain.errors import ConfigurationError, TableError
 
 Floats = NDArray[np.float64]
+Table = tuple[Floats, list[str], Floats]
+"""Times (ms), names of the columns (``port/channel``), and values [time, column]."""
 
 PROTOCOLS = ("rest_theta", "tuning_m1", "passive_s1")
 """Protocols that come with the package."""
+LONGEST_MS = 86_400_000.0
+"""Longest episode, a day (*assumed*: 24 times the longest that was tried, an hour at ``tiny``)."""
+BLOCK = 1000
+"""Exchanges whose inputs are worked out at once, so that memory does not grow with the episode."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,10 +101,10 @@ class OpenLoopProtocol(Declared):
 
     Attributes:
         description: What it shows, for people.
-        duration_ms: Length of each episode.
+        duration_ms: Length of each episode, at most a day; a multiple of ``exchange_ms``.
         brain: Size of the brain.
         seeds: Seed of each episode.
-        exchange_ms: Period of the exchange.
+        exchange_ms: Period of the exchange, a whole number of ms from 1 to 1,000.
         record_spikes: Record all spikes (True), those of so many neurons per population, or none (False).
         tracks: What plays on the input ports.
         playbacks: Files that play on the input ports.
@@ -117,7 +124,12 @@ class OpenLoopProtocol(Declared):
     folder: Path = Path()
 
     def __post_init__(self) -> None:
-        exchanges = self.duration_ms / self.exchange_ms if self.exchange_ms > 0 else math.nan
+        exchanges = self.duration_ms / checked_exchange_ms(self.exchange_ms)
+        if not self.duration_ms <= LONGEST_MS:
+            raise ConfigurationError(
+                f"duration_ms = {self.duration_ms:g} must be at most {LONGEST_MS:.0f}, a day; "
+                "give more seeds for more episodes"
+            )
         if not (exchanges >= 1 and math.isclose(exchanges, round(exchanges), rel_tol=1e-9)):
             raise ConfigurationError(
                 f"duration_ms = {self.duration_ms:g} must be a multiple of exchange_ms = {self.exchange_ms:g}"
@@ -130,23 +142,27 @@ class OpenLoopProtocol(Declared):
         """Number of exchanges of an episode."""
         return round(self.duration_ms / self.exchange_ms)
 
-    def inputs(self, description: Description) -> Floats:
-        """Return what the brain is told in each exchange of an episode, ``[exchanges, input_size]``.
+    def inputs(self, description: Description) -> Iterator[Floats]:
+        """Yield what the brain is told in an episode, some exchanges at a time, ``[exchanges, input_size]``.
 
         Raises:
             ConfigurationError: A port or channel does not exist, a file can't be read, or a value is not
                 finite; names it.
         """
-        told = np.zeros((self.exchanges, description.input_size))
-        t_ms: Floats = self.exchange_ms * np.arange(self.exchanges, dtype=np.float64)
+        for first in range(0, self.exchanges, BLOCK):
+            numbers = np.arange(first, min(first + BLOCK, self.exchanges), dtype=np.float64)
+            yield self._inputs(description, self.exchange_ms * numbers)
+
+    def _inputs(self, description: Description, t_ms: Floats) -> Floats:
+        told = np.zeros((len(t_ms), description.input_size))
         for track in self.tracks:
             stop_ms = math.inf if track.stop_ms is None else track.stop_ms
             now = (t_ms >= track.start_ms - 1e-9) & (t_ms < stop_ms - 1e-9)
             values = Equation(track.equation, track.parameters)(t_ms[now] / 1e3)
             for column in _columns(description, track.port, track.channels):
                 told[now, column] += values
-        for playback in self.playbacks:
-            self._play(playback, description, t_ms, told)
+        for playback, table in zip(self.playbacks, self._tables, strict=True):
+            _play(playback, table, description, t_ms, told)
         if not np.isfinite(told).all():
             row, column = (int(index[0]) for index in np.nonzero(~np.isfinite(told)))
             raise ConfigurationError(
@@ -160,8 +176,8 @@ class OpenLoopProtocol(Declared):
             (track.start_ms, self.duration_ms if track.stop_ms is None else track.stop_ms, track.name)
             for track in self.tracks
         ]
-        for playback in self.playbacks:
-            length_ms = self._table(playback)[0][-1]
+        for playback, (times, _, _) in zip(self.playbacks, self._tables, strict=True):
+            length_ms = times[-1]
             played += [(start, start + length_ms, playback.name) for start in playback.start_ms]
         return sorted(
             (begin, min(end, self.duration_ms), name)
@@ -169,33 +185,9 @@ class OpenLoopProtocol(Declared):
             if begin < self.duration_ms
         )
 
-    def _play(self, playback: Playback, description: Description, t_ms: Floats, told: Floats) -> None:
-        times, names, values = self._table(playback)
-        columns = [_columns(description, *_split(playback.file, name))[0] for name in names]
-        for start_ms in playback.start_ms:
-            row = np.searchsorted(times, t_ms - start_ms + 1e-9, side="right") - 1
-            now = (row >= 0) & (t_ms - start_ms <= times[-1] + 1e-9)
-            told[np.ix_(now, columns)] += values[row[now]]
-
-    def _table(self, playback: Playback) -> tuple[Floats, list[str], Floats]:
-        path = self.folder / playback.file
-        try:
-            with path.open(newline="", encoding="utf-8") as file:
-                header, *rows = list(csv.reader(file))
-            table = np.array([[float(cell) for cell in row] for row in rows])
-        except (OSError, ValueError) as error:
-            raise TableError(
-                path.name, "1", f"not readable as a table of numbers: {error}", "correct it"
-            ) from error
-        whole = table.ndim == 2 and header[0] == "t_ms" and np.isfinite(table).all()
-        if not whole or (np.diff(table[:, 0]) <= 0).any() or table[0, 0] != 0:
-            raise TableError(
-                path.name,
-                "1",
-                "no table of finite numbers by t_ms",
-                "give t_ms rising from 0, then port/channel",
-            )
-        return table[:, 0], header[1:], table[:, 1:]
+    @cached_property
+    def _tables(self) -> list[Table]:
+        return [_read_table(self.folder / playback.file) for playback in self.playbacks]
 
 
 def load_protocol(name: str | Path) -> OpenLoopProtocol:
@@ -206,6 +198,8 @@ def load_protocol(name: str | Path) -> OpenLoopProtocol:
     """
     packaged = Path(str(resources.files(__package__) / "data"))
     path = packaged / f"{name}.yaml" if str(name) in PROTOCOLS else Path(name)
+    if path.is_dir():
+        raise ConfigurationError(f"{name} is a directory: give the path of a protocol's YAML file in it")
     if not path.is_file():
         raise ConfigurationError(
             f"no protocol {str(name)!r}: give a YAML file, or one of {', '.join(PROTOCOLS)}"
@@ -220,6 +214,35 @@ def load_protocol(name: str | Path) -> OpenLoopProtocol:
     except ConfigurationError as error:
         raise TableError(path.name, "protocol", str(error), "correct the named fields") from error
     return replace(protocol, devices=devices, folder=path.parent)
+
+
+def _play(playback: Playback, table: Table, description: Description, t_ms: Floats, told: Floats) -> None:
+    times, names, values = table
+    columns = [_columns(description, *_split(playback.file, name))[0] for name in names]
+    for start_ms in playback.start_ms:
+        row = np.searchsorted(times, t_ms - start_ms + 1e-9, side="right") - 1
+        now = (row >= 0) & (t_ms - start_ms <= times[-1] + 1e-9)
+        told[np.ix_(now, columns)] += values[row[now]]
+
+
+def _read_table(path: Path) -> Table:
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            header, *rows = list(csv.reader(file))
+        table = np.array([[float(cell) for cell in row] for row in rows])
+    except (OSError, ValueError) as error:
+        raise TableError(
+            path.name, "1", f"not readable as a table of numbers: {error}", "correct it"
+        ) from error
+    whole = table.ndim == 2 and header[0] == "t_ms" and np.isfinite(table).all()
+    if not whole or (np.diff(table[:, 0]) <= 0).any() or table[0, 0] != 0:
+        raise TableError(
+            path.name,
+            "1",
+            "no table of finite numbers by t_ms",
+            "give t_ms rising from 0, then port/channel",
+        )
+    return table[:, 0], header[1:], table[:, 1:]
 
 
 def _split(file: str, name: str) -> tuple[str, tuple[str, ...]]:

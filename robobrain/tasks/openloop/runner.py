@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
@@ -91,12 +93,12 @@ def run_open_loop(
         on_progress=on_build,
     )
     with starting as brain:
-        told = protocol.inputs(brain.description)
+        deque(protocol.inputs(brain.description), maxlen=0)  # raises before a run directory is made
         began = perf_counter()
         with create(plan.out, _manifest(plan, brain.description)) as writer:
             status = "failed"
             try:
-                status, model_ms = _play(brain, protocol, told, writer, on_progress)
+                status, model_ms = _play(brain, protocol, writer, on_progress)
             finally:
                 writer.close(status)
     return OpenLoopResult(
@@ -107,7 +109,6 @@ def run_open_loop(
 def _play(
     brain: LocalBrain,
     protocol: OpenLoopProtocol,
-    told: Floats,
     writer: RunWriter,
     on_progress: Progress | None,
 ) -> tuple[str, float]:
@@ -118,7 +119,7 @@ def _play(
         for number, seed in enumerate(protocol.seeds):
             offset_ms = number * protocol.duration_ms
             brain.reset(seed)
-            for row in told:
+            for row in chain.from_iterable(protocol.inputs(brain.description)):
                 began = perf_counter()
                 readings = brain.step(row)
                 recorder.add(offset_ms, row, readings, 1e3 * (perf_counter() - began))
