@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -77,6 +78,19 @@ def test_backup_never_overwrites(tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match="no run directory"):
         recording.backup(tmp_path, tmp_path / "copy")
     assert not (tmp_path / "copy").exists()
+
+
+@pytest.mark.parametrize("copy", [recording.backup, recording.compact])
+@pytest.mark.parametrize("place", ["run/sub", "run/figures/deep/sub", "link/sub"])
+def test_no_copy_lies_in_the_run_it_copies(tmp_path: Path, copy: Any, place: str) -> None:
+    recording.create(tmp_path / "run", {}).close()
+    (tmp_path / "link").symlink_to("run")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RecordingError, match="lies inside the run"):
+        copy(tmp_path / "run", tmp_path / place)
+    assert sorted(tmp_path.rglob("*")) == before
+    copy(tmp_path / "link", tmp_path / "run2")
+    assert recording.check(tmp_path / "run2") == []
 
 
 def test_compact_run_is_the_same_in_fewer_commits(tmp_path: Path) -> None:
