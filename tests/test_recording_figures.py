@@ -99,13 +99,51 @@ def test_raster_shows_a_fair_share_and_repeats_itself(session_run: recording.Run
 def test_rates_of_a_run_that_broke_off_end_with_its_spikes(tmp_path: Path) -> None:
     from robobrain.recording.figures.data import rate_edges
 
-    for status, end_ms in (("complete", 1000.0), ("failed", 650.0)):
+    for status, end_ms in (("complete", 1000.0), ("failed", 600.0)):
         writer = recording.create(tmp_path / status, {})
         writer.declare("x", "1", ("x",))
         writer.append("x", np.arange(1001.0), np.arange(1001.0))
         writer.spikes([10.0, 612.0], [1, 2])
         writer.close(status)
         assert rate_edges(recording.open(writer.path), 50.0, 100)[-1] == end_ms
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "last_ms", "expected"),
+    [
+        (0.5, 4710.0, (0.0, 4700.0, 94)),
+        (1.0, 4750.0, (0.0, 4750.0, 95)),
+        (0.0, 4749.0, (0.0, 4750.0, 95)),
+        (30.0, 230.0, (50.0, 200.0, 3)),
+        (0.0, 9990.0, (0.0, 9900.0, 99)),
+        (3.0, 12.0, (3.0, 12.0, 1)),
+    ],
+)
+def test_rates_are_of_whole_bins(
+    tmp_path: Path, first_ms: float, last_ms: float, expected: tuple[float, float, int]
+) -> None:
+    """One spike each ms is 1 kHz in the last bin as in the others, wherever the record ends."""
+    from robobrain.recording.figures.data import population_rates, rate_edges
+
+    population = {"name": "X_a", "region": "X", "first_id": 1, "size": 1}
+    with recording.create(tmp_path / "run", {"brain": {"populations": [population]}}) as writer:
+        t_ms = np.append(np.arange(first_ms, last_ms), last_ms)
+        writer.spikes(t_ms, np.ones(len(t_ms)))
+    run = recording.open(tmp_path / "run")
+    edges = rate_edges(run, 50.0, 100)
+    assert (edges[0], edges[-1], len(edges) - 1) == expected
+    rates_hz = population_rates(run, list(run.populations.values()), edges)[0]
+    assert rates_hz == pytest.approx(1000.0, abs=25.0)
+
+
+def test_rates_explain_their_marks(session_run: recording.Run) -> None:
+    with styled():
+        figure = figures.FIGURES["rates"](session_run)
+        figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["cue", "start line crossed", "reward"]
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(axes.get_tightbbox()) for axes in figure.axes)
 
 
 def test_population_rates_count_every_spike(session_run: recording.Run) -> None:
@@ -164,6 +202,27 @@ def test_onset_counts_the_spikes_of_each_trial(session_run: recording.Run) -> No
     beyond = aligned_rates(session_run, [[population]], [session_run.span_ms[1]], edges)[0, 0]
     assert np.isnan(beyond[-1])
     assert np.isfinite(beyond[0])
+
+
+def test_means_around_onset_need_half_of_the_trials(tmp_path: Path) -> None:
+    """Trials of which the later ones reach less and less far, as at the end of a record."""
+    from robobrain.recording.figures.onset import known_trials
+
+    rates = np.ones((5, 6))
+    for trial, bins in enumerate((6, 5, 4, 2, 1)):
+        rates[trial, bins:] = np.nan
+    assert known_trials(rates).tolist() == [5, 4, 3, 3, 0, 0]
+    assert known_trials(rates[:2]).tolist() == [2, 2, 2, 2, 2, 0]
+    assert known_trials(rates[:1]).tolist() == [1] * 6
+    population = {"name": "X_a", "region": "X", "first_id": 1, "size": 1}
+    with recording.create(tmp_path / "run", {"brain": {"populations": [population]}}) as writer:
+        writer.spikes(np.arange(4000.0), np.ones(4000))
+        for start_ms in (1000.0, 2000.0, 3500.0):
+            writer.trial({"start_ms": start_ms})
+    with styled():
+        trials, mean = figures.FIGURES["onset"](recording.open(tmp_path / "run")).axes
+    assert mean.get_title(loc="left") + mean.get_title() == "mean ± standard error, n = 2 to 3 trials"
+    assert len(trials.images[0].get_array()) == 3
 
 
 def test_blocks_keep_their_order_and_repeat() -> None:
