@@ -232,6 +232,39 @@ def test_blocks_keep_their_order_and_repeat() -> None:
     assert [(name, len(members)) for name, members in by_block(trials)] == [("a", 2), ("b", 1), ("a", 1)]
 
 
+@pytest.mark.parametrize("trials", [1, 3, 7])
+def test_trials_are_counted_in_whole_numbers(tmp_path: Path, trials: int) -> None:
+    with recording.create(tmp_path / "run", {}) as writer:
+        for index in range(trials):
+            deviation = {"deviation_before_mm": 0.1, "deviation_after_mm": 0.1 * index}
+            writer.trial({"peak_pull_mm": 8.0, "outcome": "rewarded", **deviation})
+    with styled():
+        figure = figures.adaptation(recording.open(tmp_path / "run"))
+        figure.draw_without_rendering()
+    first, last = figure.axes[0], figure.axes[-1]
+    low, high = last.get_xlim()
+    ticks = [float(tick) for tick in last.get_xticks() if low <= tick <= high]
+    assert ticks == [round(tick) for tick in ticks] != []
+    assert last.get_xlabel() == "trial"
+    assert "6 mm of pull minus 3 mm" in first.get_ylabel()
+
+
+def test_bands_of_the_spectrum_differ_in_shade(session_run: recording.Run) -> None:
+    with styled():
+        figure = figures.FIGURES["spectrum"](session_run)
+        figure.canvas.draw()
+        picture = np.asarray(figure.canvas.buffer_rgba())
+    axes = figure.axes[0]
+    shades = []
+    for frequency_hz in (10.0, 12.5, 14.0, 28.0, 31.0, 78.0):
+        x, _ = axes.transData.transform((frequency_hz, axes.get_ylim()[0]))
+        _, y = axes.transAxes.transform((0.0, 0.99))
+        shades.append(int(picture[-1 - round(y), round(x), 0]))
+    theta, between, beta, beta_end, gamma, gamma_end = shades
+    assert between == 255 > theta == gamma == gamma_end
+    assert beta == beta_end <= gamma - 10
+
+
 @pytest.mark.parametrize("trials", [0, 1])
 def test_few_trials(tmp_path: Path, trials: int) -> None:
     run = make_run(tmp_path / "run", trials=trials, seconds=2, status="interrupted")

@@ -29,11 +29,11 @@ def rates(run: Run) -> Figure:
     populations = [p for members in regions.values() for p in members]
     edges = data.rate_edges(run, BIN_MS, MOST_BINS)
     values = data.population_rates(run, populations, edges)
-    heights = [max(1.0, 0.088 * len(populations)), *[0.34] * len(regions)]
-    figure = style.new_figure(sum(heights) + 0.9)
-    top, *panels = figure.subplots(1 + len(regions), 1, sharex=True, height_ratios=heights)
     trials = data.within(run.trials, edges[0], edges[-1])
     marked = trials if len(trials) <= MOST_MARKED else []
+    heights = [max(1.0, 0.088 * len(populations)), *[0.34] * len(regions)]
+    figure = style.new_figure(sum(heights) + (1.1 if marked else 0.9))
+    top, *panels = figure.subplots(1 + len(regions), 1, sharex=True, height_ratios=heights)
     _draw_map(top, populations, values, edges)
     for axes, (region, members) in zip(panels, regions.items(), strict=True):
         rows = [populations.index(member) for member in members]
