@@ -139,6 +139,18 @@ def test_commands(tmp_path: Path) -> None:
     assert recording.check(tmp_path / "copy") == recording.check(tmp_path / "compact") == []
 
 
+@pytest.mark.parametrize("columns", ["40", "400"])
+def test_info_tells_names_in_full_where_it_is_no_terminal(tmp_path: Path, columns: str) -> None:
+    names = [f"angle/shoulder_pro_retraction_{number}" for number in range(4)]
+    with recording.create(tmp_path / "run", {"task": {"name": "a task " * 30 + "of words"}}) as writer:
+        writer.declare("muscle_velocity_per_s", "1/s", names)
+        writer.append("muscle_velocity_per_s", 1.0, np.zeros(4))
+    result = CliRunner().invoke(app, ["recording", "info", str(tmp_path / "run")], env={"COLUMNS": columns})
+    (row,) = (line for line in result.output.splitlines() if "muscle_velocity_per_s" in line)
+    assert f"4: {', '.join(names)} " in row
+    assert "a task " * 30 + "of words" in result.output
+
+
 def test_check_command_fails_on_damage(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", trials=1, seconds=2)
     segment = run.segments[0]
