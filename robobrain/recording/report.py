@@ -27,7 +27,10 @@ CAPTIONS = {
         "Spikes of neurons sampled evenly over the populations of each region, by layer or nucleus (right), "
         "around the first rewarded trials.",
     ),
-    "rates": ("Rates", "Mean rate per neuron of every population, and of each region, in bins that the record fills."),
+    "rates": (
+        "Rates",
+        "Mean rate per neuron of every population, and of each region, in bins that the record fills.",
+    ),
     "onset": (
         "Movement onset",
         "Peri-event histograms per region in bins of 20 ms, aligned on the crossing of the start line: each "
