@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +80,19 @@ def test_backup_never_overwrites(tmp_path: Path) -> None:
     assert not (tmp_path / "copy").exists()
 
 
+@pytest.mark.parametrize("copy", [recording.backup, recording.compact])
+@pytest.mark.parametrize("place", ["run/sub", "run/figures/deep/sub", "link/sub"])
+def test_no_copy_lies_in_the_run_it_copies(tmp_path: Path, copy: Any, place: str) -> None:
+    recording.create(tmp_path / "run", {}).close()
+    (tmp_path / "link").symlink_to("run")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(RecordingError, match="lies inside the run"):
+        copy(tmp_path / "run", tmp_path / place)
+    assert sorted(tmp_path.rglob("*")) == before
+    copy(tmp_path / "link", tmp_path / "run2")
+    assert recording.check(tmp_path / "run2") == []
+
+
 def test_compact_run_is_the_same_in_fewer_commits(tmp_path: Path) -> None:
     run = make_run(tmp_path / "run", trials=6, seconds=16, status="interrupted")
     before = {path.name: path.read_bytes() for path in run.segments}
@@ -123,6 +137,18 @@ def test_commands(tmp_path: Path) -> None:
     assert "MB became" in command("compact", run.path, tmp_path / "compact")
     assert "3 trials" in command("tail", run.path)
     assert recording.check(tmp_path / "copy") == recording.check(tmp_path / "compact") == []
+
+
+@pytest.mark.parametrize("columns", ["40", "400"])
+def test_info_tells_names_in_full_where_it_is_no_terminal(tmp_path: Path, columns: str) -> None:
+    names = [f"angle/shoulder_pro_retraction_{number}" for number in range(4)]
+    with recording.create(tmp_path / "run", {"task": {"name": "a task " * 30 + "of words"}}) as writer:
+        writer.declare("muscle_velocity_per_s", "1/s", names)
+        writer.append("muscle_velocity_per_s", 1.0, np.zeros(4))
+    result = CliRunner().invoke(app, ["recording", "info", str(tmp_path / "run")], env={"COLUMNS": columns})
+    (row,) = (line for line in result.output.splitlines() if "muscle_velocity_per_s" in line)
+    assert f"4: {', '.join(names)} " in row
+    assert "a task " * 30 + "of words" in result.output
 
 
 def test_check_command_fails_on_damage(tmp_path: Path) -> None:

@@ -99,13 +99,51 @@ def test_raster_shows_a_fair_share_and_repeats_itself(session_run: recording.Run
 def test_rates_of_a_run_that_broke_off_end_with_its_spikes(tmp_path: Path) -> None:
     from robobrain.recording.figures.data import rate_edges
 
-    for status, end_ms in (("complete", 1000.0), ("failed", 650.0)):
+    for status, end_ms in (("complete", 1000.0), ("failed", 600.0)):
         writer = recording.create(tmp_path / status, {})
         writer.declare("x", "1", ("x",))
         writer.append("x", np.arange(1001.0), np.arange(1001.0))
         writer.spikes([10.0, 612.0], [1, 2])
         writer.close(status)
         assert rate_edges(recording.open(writer.path), 50.0, 100)[-1] == end_ms
+
+
+@pytest.mark.parametrize(
+    ("first_ms", "last_ms", "expected"),
+    [
+        (0.5, 4710.0, (0.0, 4700.0, 94)),
+        (1.0, 4750.0, (0.0, 4750.0, 95)),
+        (0.0, 4749.0, (0.0, 4750.0, 95)),
+        (30.0, 230.0, (50.0, 200.0, 3)),
+        (0.0, 9990.0, (0.0, 9900.0, 99)),
+        (3.0, 12.0, (3.0, 12.0, 1)),
+    ],
+)
+def test_rates_are_of_whole_bins(
+    tmp_path: Path, first_ms: float, last_ms: float, expected: tuple[float, float, int]
+) -> None:
+    """One spike each ms is 1 kHz in the last bin as in the others, wherever the record ends."""
+    from robobrain.recording.figures.data import population_rates, rate_edges
+
+    population = {"name": "X_a", "region": "X", "first_id": 1, "size": 1}
+    with recording.create(tmp_path / "run", {"brain": {"populations": [population]}}) as writer:
+        t_ms = np.append(np.arange(first_ms, last_ms), last_ms)
+        writer.spikes(t_ms, np.ones(len(t_ms)))
+    run = recording.open(tmp_path / "run")
+    edges = rate_edges(run, 50.0, 100)
+    assert (edges[0], edges[-1], len(edges) - 1) == expected
+    rates_hz = population_rates(run, list(run.populations.values()), edges)[0]
+    assert rates_hz == pytest.approx(1000.0, abs=25.0)
+
+
+def test_rates_explain_their_marks(session_run: recording.Run) -> None:
+    with styled():
+        figure = figures.FIGURES["rates"](session_run)
+        figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["cue", "start line crossed", "reward"]
+    box = legend.get_window_extent()
+    assert not any(box.overlaps(axes.get_tightbbox()) for axes in figure.axes)
 
 
 def test_population_rates_count_every_spike(session_run: recording.Run) -> None:
@@ -166,11 +204,65 @@ def test_onset_counts_the_spikes_of_each_trial(session_run: recording.Run) -> No
     assert np.isfinite(beyond[0])
 
 
+def test_means_around_onset_need_half_of_the_trials(tmp_path: Path) -> None:
+    """Trials of which the later ones reach less and less far, as at the end of a record."""
+    from robobrain.recording.figures.onset import known_trials
+
+    rates = np.ones((5, 6))
+    for trial, bins in enumerate((6, 5, 4, 2, 1)):
+        rates[trial, bins:] = np.nan
+    assert known_trials(rates).tolist() == [5, 4, 3, 3, 0, 0]
+    assert known_trials(rates[:2]).tolist() == [2, 2, 2, 2, 2, 0]
+    assert known_trials(rates[:1]).tolist() == [1] * 6
+    population = {"name": "X_a", "region": "X", "first_id": 1, "size": 1}
+    with recording.create(tmp_path / "run", {"brain": {"populations": [population]}}) as writer:
+        writer.spikes(np.arange(4000.0), np.ones(4000))
+        for start_ms in (1000.0, 2000.0, 3500.0):
+            writer.trial({"start_ms": start_ms})
+    with styled():
+        trials, mean = figures.FIGURES["onset"](recording.open(tmp_path / "run")).axes
+    assert mean.get_title(loc="left") + mean.get_title() == "mean ± standard error, n = 2 to 3 trials"
+    assert len(trials.images[0].get_array()) == 3
+
+
 def test_blocks_keep_their_order_and_repeat() -> None:
     from robobrain.recording.figures.blocks import by_block
 
     trials = [{"block": name} for name in ("a", "a", "b", "a")]
     assert [(name, len(members)) for name, members in by_block(trials)] == [("a", 2), ("b", 1), ("a", 1)]
+
+
+@pytest.mark.parametrize("trials", [1, 3, 7])
+def test_trials_are_counted_in_whole_numbers(tmp_path: Path, trials: int) -> None:
+    with recording.create(tmp_path / "run", {}) as writer:
+        for index in range(trials):
+            deviation = {"deviation_before_mm": 0.1, "deviation_after_mm": 0.1 * index}
+            writer.trial({"peak_pull_mm": 8.0, "outcome": "rewarded", **deviation})
+    with styled():
+        figure = figures.adaptation(recording.open(tmp_path / "run"))
+        figure.draw_without_rendering()
+    first, last = figure.axes[0], figure.axes[-1]
+    low, high = last.get_xlim()
+    ticks = [float(tick) for tick in last.get_xticks() if low <= tick <= high]
+    assert ticks == [round(tick) for tick in ticks] != []
+    assert last.get_xlabel() == "trial"
+    assert "6 mm of pull minus 3 mm" in first.get_ylabel()
+
+
+def test_bands_of_the_spectrum_differ_in_shade(session_run: recording.Run) -> None:
+    with styled():
+        figure = figures.FIGURES["spectrum"](session_run)
+        figure.canvas.draw()
+        picture = np.asarray(figure.canvas.buffer_rgba())
+    axes = figure.axes[0]
+    shades = []
+    for frequency_hz in (10.0, 12.5, 14.0, 28.0, 31.0, 78.0):
+        x, _ = axes.transData.transform((frequency_hz, axes.get_ylim()[0]))
+        _, y = axes.transAxes.transform((0.0, 0.99))
+        shades.append(int(picture[-1 - round(y), round(x), 0]))
+    theta, between, beta, beta_end, gamma, gamma_end = shades
+    assert between == 255 > theta == gamma == gamma_end
+    assert beta == beta_end <= gamma - 10
 
 
 @pytest.mark.parametrize("trials", [0, 1])

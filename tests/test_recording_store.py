@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import sqlite3
 import threading
 import time
@@ -341,6 +343,60 @@ def test_check_finds_damage(tmp_path: Path, statement: str, says: str) -> None:
     assert recording.check(writer.path) == []
     corrupt(writer.path, statement)
     assert says in "\n".join(recording.check(writer.path))
+
+
+@pytest.mark.parametrize("status", ["complete", "interrupted", "failed"])
+def test_check_looks_at_the_trial_table(tmp_path: Path, status: str) -> None:
+    writer = small_run(tmp_path / "run")
+    writer.trial({"index": 0, "way_mm": [1.5, 2.0]})
+    writer.close(status)
+    table = writer.path / "trials.csv"
+    whole = table.read_bytes()
+    assert recording.check(writer.path) == []
+    table.write_bytes(b"\xff\x00abc")
+    assert "trials.csv differs from the trials" in "\n".join(recording.check(writer.path))
+    recording.backup(writer.path, tmp_path / "copy")
+    assert (tmp_path / "copy" / "trials.csv").read_bytes() == whole
+    assert recording.check(tmp_path / "copy") == []
+    table.unlink()
+    assert "trials.csv can't be read: No such file" in "\n".join(recording.check(writer.path))
+    (writer.path / "writer.lock").touch()  # as a kill between manifest and table leaves it
+    assert recording.check(writer.path) == []
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"status": 7, "brain": None}, "status is 7, which it can't be; brain is None"),
+        ({"status": "done"}, "status is 'done', not one of running, complete, interrupted, failed"),
+        ({"status": "running"}, "says running, yet states segments and totals"),
+        ({"brain": {"populations": [{"name": "X"}]}}, "an entry of the brain's populations is incomplete"),
+        ({"segments": [{"file": "store-000000.sqlite"}]}, "an entry of segments is incomplete"),
+        ({"segments": "all"}, "segments is 'all', which it can't be"),
+        ({"totals": 5}, "totals is 5, which it can't be"),
+        ({"totals": ...}, "yet lacks the totals and segments"),
+        ({"run_id": ...}, "run_id is missing"),
+    ],
+)
+def test_check_finds_a_damaged_manifest(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
+    with small_run(tmp_path / "run") as writer:
+        writer.append("joystick_mm", 0.0, [1.0, 2.0])
+    file = writer.path / "manifest.json"
+    manifest = json.loads(file.read_text()) | changes
+    file.write_text(json.dumps({key: value for key, value in manifest.items() if value is not ...}))
+    assert says in "\n".join(recording.check(writer.path))
+
+
+def test_a_run_whose_store_is_missing_is_refused(tmp_path: Path) -> None:
+    with small_run(tmp_path / "run") as writer:
+        (tmp_path / "killed").mkdir()
+        for name in ("manifest.json", "writer.lock"):
+            shutil.copy(writer.path / name, tmp_path / "killed")
+    (writer.path / "store-000000.sqlite").unlink()
+    for path in (writer.path, tmp_path / "killed"):
+        with pytest.raises(RecordingError, match=r"The store of .* is missing"):
+            recording.open(path)
+        assert "is missing" in recording.check(path)[0]
 
 
 def test_check_finds_lost_and_broken_segments(tmp_path: Path) -> None:

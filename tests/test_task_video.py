@@ -86,6 +86,10 @@ def test_a_film_has_its_pictures(run: recording.Run, tmp_path: Path) -> None:
 def test_refuses_what_can_not_be_shown(run: recording.Run, tmp_path: Path) -> None:
     with pytest.raises(RecordingError, match=r"Nothing to show: 900 to"):
         render_run(run, tmp_path / "film.mp4", from_s=900)
+    for option in ("from_s", "to_s", "slow"):
+        for number in (np.nan, np.inf, -np.inf):
+            with pytest.raises(RecordingError, match=r"Nothing to show: .*(nan|inf)"):
+                render_run(run, tmp_path / "film.mp4", **{option: number})
     with pytest.raises(RecordingError, match=r"must end in \.mp4"):
         render_run(run, tmp_path / "film.gif")
     with pytest.raises(ConfigurationError, match="camera 'moon' is unknown"):

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.console import Console
+from rich.table import Column, Table
 
 from robobrain import recording
 from robobrain.cli.console import console, print_fault
@@ -19,6 +20,8 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.")]
 NewPath = Annotated[Path, typer.Argument(metavar="NEW", help="Directory to write; new or empty.")]
 
 POLL_S = 0.5
+UNBOUND_COLUMNS = 10_000
+"""Wider than any table."""
 
 
 @app.command()
@@ -34,12 +37,18 @@ def info(run: RunPath) -> None:
     facts.add_row("events", f"{len(opened.events):,}")
     if opened.manifest.get("error"):
         facts.add_row("error", opened.manifest["error"])
-    console.print(facts)
-    streams = Table("stream", "unit", "columns", "type")
+    _print_table(facts)
+    streams = Table(*(Column(name, overflow="fold") for name in ("stream", "unit", "columns", "type")))
     for stream in opened.streams.values():
         shown = ", ".join(stream.columns[:4]) + (", ..." if len(stream.columns) > 4 else "")
         streams.add_row(stream.name, stream.unit, f"{len(stream.columns)}: {shown}", stream.dtype)
-    console.print(streams)
+    _print_table(streams)
+
+
+def _print_table(table: Table) -> None:
+    """Print all of a table: a narrow terminal folds its names, elsewhere lines are as long as they are."""
+    to = console if console.is_terminal else Console(markup=False, width=UNBOUND_COLUMNS)
+    to.print(table)
 
 
 @app.command()
@@ -52,7 +61,8 @@ def check(run: RunPath) -> None:
         raise typer.Exit(1)
     opened = recording.open(run)
     console.print(
-        f"{run} is sound: {opened.status}, {opened.commits:,} commits, {opened.spike_count:,} spikes"
+        f"{run} is sound: {opened.status}, {opened.commits:,} commits, {opened.spike_count:,} spikes",
+        soft_wrap=True,
     )
 
 
@@ -62,7 +72,7 @@ def backup(run: RunPath, new: NewPath) -> None:
     copied = recording.backup(run, new)
     if problems := recording.check(new):
         raise recording_error(new, problems)
-    console.print(f"{new}: {copied.status}, {copied.commits:,} commits")
+    console.print(f"{new}: {copied.status}, {copied.commits:,} commits", soft_wrap=True)
 
 
 @app.command()
@@ -72,7 +82,10 @@ def compact(run: RunPath, new: NewPath) -> None:
     if problems := recording.check(new):
         raise recording_error(new, problems)
     before, after = (_size(recording.open(path)) for path in (run, new))
-    console.print(f"{new}: {before / 1e6:.2f} MB became {after / 1e6:.2f} MB, {copied.commits:,} commits")
+    console.print(
+        f"{new}: {before / 1e6:.2f} MB became {after / 1e6:.2f} MB, {copied.commits:,} commits",
+        soft_wrap=True,
+    )
 
 
 def recording_error(path: Path, problems: list[str]) -> Exception:

@@ -16,11 +16,14 @@ import numpy as np
 from robobrain.errors import RecordingError
 from robobrain.recording.layout import (
     FORMAT_VERSION,
+    LOCK,
+    TRIALS,
     FloatArray,
     checksum,
     decode_spikes,
     decode_times,
     segment_name,
+    trial_table,
 )
 from robobrain.recording.reader import Run, open_run, reading, stream_of
 
@@ -29,8 +32,8 @@ def check(path: str | os.PathLike[str]) -> list[str]:
     """Return what is wrong with the run in the directory ``path``; an empty list when it is sound.
 
     Looks at SQLite's own integrity, checksums and lengths of every chunk, the order of times, the sequence
-    of segments and commits, and, for a run that was closed, the totals and hashes of its manifest. A run
-    that was killed is sound when everything it holds is.
+    of segments and commits, and, for a run that was closed, the totals and hashes of its manifest and the
+    trial table. A run that was killed is sound when everything it holds is.
     """
     try:
         run = open_run(path)
@@ -48,6 +51,7 @@ class _Checker:
         self.last_seq = 0
         self.totals: Counter[str] = Counter()
         self.samples: Counter[str] = Counter()
+        self.trials: list[dict[str, Any]] = []
 
     def problems(self) -> Iterator[str]:
         """Yield every problem in words."""
@@ -65,8 +69,16 @@ class _Checker:
                 # Damage can turn a text into bytes, or into no text at all.
                 yield f"{path.name}: can't be read: {error}"
                 return
-        if self.run.status in ("complete", "interrupted") and "totals" in self.manifest:
+        status, stated = self.manifest["status"], {"totals", "segments"} & self.manifest.keys()
+        if status == "running":
+            if stated:
+                yield f"the manifest says running, yet states {' and '.join(sorted(stated))}"
+            return
+        if len(stated) < 2:
+            yield f"the manifest says {status}, yet lacks the totals and segments of a run that ended"
+        elif status != "failed":
             yield from self._against_manifest()
+        yield from self._trial_table()
 
     def _segment(self, segment: sqlite3.Connection, index: int) -> Iterator[str]:
         damage = [row[0] for row in segment.execute("PRAGMA integrity_check")]
@@ -140,8 +152,11 @@ class _Checker:
         for table, column in (("trials", "record"), ("events", "detail")):
             for seq, text in segment.execute(f"SELECT seq, {column} FROM {table}"):
                 self.totals[table] += 1
-                if not _is_mapping(text):
+                mapping = _mapping(text)
+                if mapping is None:
                     yield f"{table}, commit {seq}: {column} is not a JSON mapping"
+                elif table == "trials":
+                    self.trials.append(mapping)
 
     def _against_manifest(self) -> Iterator[str]:
         stated: dict[str, Any] = self.manifest["totals"]
@@ -157,6 +172,19 @@ class _Checker:
             if entry is not None and _sha256(path) != entry["sha256"]:
                 yield f"{path.name}: differs from the file whose hash the manifest holds"
 
+    def _trial_table(self) -> Iterator[str]:
+        """Compare the trial table, the last thing a writer makes before it frees the lock."""
+        if (self.run.path / LOCK).exists():
+            return  # closed at this moment, or killed in it
+        fix = "Fix: `robobrain recording backup` writes it anew into the copy"
+        try:
+            found = (self.run.path / TRIALS).read_bytes()
+        except OSError as error:
+            yield f"{TRIALS} can't be read: {error.strerror}. {fix}"
+            return
+        if found != trial_table(self.trials).encode(errors="replace"):
+            yield f"{TRIALS} differs from the trials of the store. {fix}"
+
 
 def _rows(kept: bytes, n: int) -> int:
     """Return how many of ``n`` rows a chunk holds; -1 when its indices make no sense."""
@@ -166,11 +194,12 @@ def _rows(kept: bytes, n: int) -> int:
     return len(index) if index[0] == 0 and index[-1] < n and (np.diff(index) > 0).all() else -1
 
 
-def _is_mapping(text: str) -> bool:
+def _mapping(text: str) -> dict[str, Any] | None:
     try:
-        return isinstance(json.loads(text), dict)
+        value = json.loads(text)
     except (TypeError, ValueError):
-        return False
+        return None
+    return value if isinstance(value, dict) else None
 
 
 def _sha256(path: Path) -> str:

@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 
 from robobrain.errors import RecordingError
-from robobrain.recording.layout import FIGURES, MANIFEST, TRIALS, sync_folder
-from robobrain.recording.manifest import STATUSES
+from robobrain.recording.layout import FIGURES, MANIFEST, sync_folder
+from robobrain.recording.manifest import STATUSES, read_manifest
 from robobrain.recording.reader import Run, open_run, reading
-from robobrain.recording.writer import check_destination, create
+from robobrain.recording.writer import check_destination, create, write_trials
 
 COMPACT_MS = 60_000.0
 """A compact run holds so much session time in a chunk; while it is recorded a chunk is a quarter second."""
@@ -31,13 +31,13 @@ def backup(path: str | os.PathLike[str], destination: str | os.PathLike[str]) ->
 
     Args:
         path: The run.
-        destination: A directory that doesn't exist yet, or is empty.
+        destination: A directory that doesn't exist yet, or is empty, outside the run.
 
     Raises:
         RecordingError: If the run can't be read or the copy not be written.
     """
     run, folder = open_run(path), Path(destination)
-    check_destination(folder)
+    _check_copy(run, folder)
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _copy(run.path / MANIFEST, folder / MANIFEST)
@@ -51,14 +51,23 @@ def backup(path: str | os.PathLike[str], destination: str | os.PathLike[str]) ->
                 log = segment.with_name(f"{segment.name}-wal")  # stays where a reader was in the way
                 if log.exists():
                     _copy(log, folder / log.name)
-        if (run.path / TRIALS).exists() and ended:
-            _copy(run.path / TRIALS, folder / TRIALS)
         if run.figures_path.is_dir():
             shutil.copytree(run.figures_path, folder / FIGURES)
+        if read_manifest(folder)["status"] in STATUSES:
+            write_trials(folder)  # anew from the copied store: the run's own may just be in the making
         sync_folder(folder)
     except (OSError, sqlite3.Error) as error:
         raise RecordingError(f"Can't copy {run.path} to {folder}: {error}.") from error
     return open_run(folder)
+
+
+def _check_copy(run: Run, folder: Path) -> None:
+    """Refuse a place for a copy that can't be written, or that lies in the run itself."""
+    check_destination(folder)
+    if folder.resolve().is_relative_to(run.path.resolve()):
+        raise RecordingError(
+            f"{folder} lies inside the run {run.path} that is to be copied. Fix: choose a directory outside."
+        )
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -86,7 +95,7 @@ def compact(path: str | os.PathLike[str], destination: str | os.PathLike[str]) -
 
     Args:
         path: A run that is written no more.
-        destination: A directory that doesn't exist yet, or is empty.
+        destination: A directory that doesn't exist yet, or is empty, outside the run.
 
     Raises:
         RecordingError: If the run is still written, can't be read, or the new one not be written.
@@ -97,6 +106,7 @@ def compact(path: str | os.PathLike[str], destination: str | os.PathLike[str]) -
         raise RecordingError(
             f"{run.path} is being written. Fix: compact it when it has ended, or back it up."
         )
+    _check_copy(run, Path(destination))
     manifest = {key: value for key, value in run.manifest.items() if key not in _OF_THE_WRITER}
     manifest["compacted_from"] = run.manifest["run_id"]
     first, last = run.span_ms

@@ -8,13 +8,16 @@ stream that were committed together.
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import math
 import os
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -181,6 +184,16 @@ def plain(value: object) -> object:
 def to_json(value: object, *, indent: int | None = None) -> str:
     """Return ``value`` as strict JSON (see `plain`)."""
     return json.dumps(plain(value), allow_nan=False, ensure_ascii=False, indent=indent)
+
+
+def trial_table(trials: Sequence[Mapping[str, Any]]) -> str:
+    """Return the trials as CSV for spreadsheets; lists and mappings stay JSON inside their cell."""
+    table = io.StringIO(newline="")
+    rows = csv.DictWriter(table, list(dict.fromkeys(name for trial in trials for name in trial)))
+    rows.writeheader()
+    for trial in trials:
+        rows.writerow({k: to_json(v) if isinstance(v, list | dict) else v for k, v in trial.items()})
+    return table.getvalue()
 
 
 def sync_folder(folder: Path) -> None:

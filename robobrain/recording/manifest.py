@@ -6,7 +6,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -17,6 +17,24 @@ from robobrain.recording.layout import FORMAT, FORMAT_VERSION, MANIFEST, sync_fo
 
 STATUSES = ("complete", "interrupted", "failed")
 """How a run can end. While it is being written its status is "running"."""
+
+_TYPES: dict[str, type | tuple[type, ...]] = {
+    "run_id": str,
+    "status": str,
+    "started": str,
+    "ended": str,
+    "versions": dict,
+    "host": dict,
+    "brain": dict,
+    "task": (dict, type(None)),
+    "totals": dict,
+    "backpressure_ms": (int, float),
+    "segments": list,
+    "error": str,
+}
+"""Types of the fields that readers rely on; all but the first three may be missing."""
+_SEGMENT = {"file", "sha256", "t0_ms", "t1_ms"}
+_POPULATION = {"name", "region", "first_id", "size"}
 
 _PACKAGES = ("robobrain", "nest-simulator", "mujoco", "gymnasium", "numpy", "protobuf")
 
@@ -121,4 +139,29 @@ def read_manifest(folder: Path) -> dict[str, Any]:
             f"{path} has format version {manifest.get('format_version')}, this robobrain reads "
             f"{FORMAT_VERSION}. Fix: use the version that wrote it, {wrote}."
         )
+    if faults := list(_faults(manifest)):
+        raise RecordingError(f"{path} is damaged: {'; '.join(faults)}.")
     return manifest
+
+
+def _faults(manifest: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what no writer of this format leaves in a manifest."""
+    yield from (f"{name} is missing" for name in ("run_id", "status", "started") if name not in manifest)
+    for name, kinds in _TYPES.items():
+        if name in manifest and not isinstance(manifest[name], kinds):
+            yield f"{name} is {manifest[name]!r}, which it can't be"
+    status = manifest.get("status")
+    if isinstance(status, str) and status not in ("running", *STATUSES):
+        yield f"status is {status!r}, not one of running, {', '.join(STATUSES)}"
+    if not _are_entries(manifest.get("segments", []), _SEGMENT):
+        yield "an entry of segments is incomplete"
+    brain = manifest.get("brain")
+    if isinstance(brain, dict) and not _are_entries(brain.get("populations", []), _POPULATION):
+        yield "an entry of the brain's populations is incomplete"
+
+
+def _are_entries(entries: object, keys: set[str]) -> bool:
+    """Return whether ``entries`` is a list of mappings that have all ``keys``."""
+    return isinstance(entries, list) and all(
+        isinstance(entry, dict) and entry.keys() >= keys for entry in entries
+    )

@@ -27,6 +27,7 @@ from robobrain.recording.layout import (
     decode_spikes,
     decode_times,
     decode_values,
+    segment_name,
 )
 from robobrain.recording.manifest import read_manifest
 
@@ -56,9 +57,15 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     """Return the run in the directory ``path``, to be read only.
 
     Raises:
-        RecordingError: If there is no run, or one this version can't read.
+        RecordingError: If there is no run, one this version can't read, or one whose store is missing.
     """
-    return Run(Path(path))
+    run = Run(Path(path))
+    if not run.segments and run.status != "running":
+        raise RecordingError(
+            f"The store of {run.path} is missing: there is no {segment_name(0)}. Fix: copy the whole "
+            "directory, or use a backup."
+        )
+    return run
 
 
 @contextlib.contextmanager

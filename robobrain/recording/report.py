@@ -27,12 +27,15 @@ CAPTIONS = {
         "Spikes of neurons sampled evenly over the populations of each region, by layer or nucleus (right), "
         "around the first rewarded trials.",
     ),
-    "rates": ("Rates", "Mean rate per neuron of every population, and of each region."),
+    "rates": (
+        "Rates",
+        "Mean rate per neuron of every population, and of each region, in bins that the record fills.",
+    ),
     "onset": (
         "Movement onset",
         "Peri-event histograms per region in bins of 20 ms, aligned on the crossing of the start line: each "
         "trial (dark to bright: 0 to the rate above the panel, its 99th percentile), and mean with standard "
-        "error over trials.",
+        "error over trials, as far as half of the trials and at least two have a record.",
     ),
     "spectrum": (
         "Spectrum",

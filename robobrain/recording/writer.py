@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import csv
 import dataclasses
 import fcntl
 import logging
@@ -20,7 +19,16 @@ import numpy as np
 import numpy.typing as npt
 
 from robobrain.errors import RecordingError
-from robobrain.recording.layout import DTYPES, FIGURES, LOCK, TRIALS, FloatArray, Stream, to_json
+from robobrain.recording.layout import (
+    DTYPES,
+    FIGURES,
+    LOCK,
+    TRIALS,
+    FloatArray,
+    Stream,
+    to_json,
+    trial_table,
+)
 from robobrain.recording.manifest import STATUSES, now, opening, write_manifest
 from robobrain.recording.reader import open_run
 from robobrain.recording.store import PENDING_BYTES, SEGMENT_BYTES, Batch, Committer, SegmentStore
@@ -328,7 +336,7 @@ class RunWriter:
         if failure is not None:
             self._manifest["error"] = str(failure)
         write_manifest(self.path, self._manifest)
-        _write_trials(self.path)
+        write_trials(self.path)
         (self.path / LOCK).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -358,12 +366,12 @@ def _take_lock(folder: Path) -> int:
     return descriptor
 
 
-def _write_trials(folder: Path) -> None:
-    """Write the trials as a table for spreadsheets; lists and mappings stay JSON inside their cell."""
-    trials = open_run(folder).trials
-    columns = list(dict.fromkeys(name for trial in trials for name in trial))
+def write_trials(folder: Path) -> None:
+    """Write the trials of the store in ``folder`` as a table beside it.
+
+    Raises:
+        RecordingError: If the store can't be read.
+        OSError: If the table can't be written.
+    """
     with (folder / TRIALS).open("w", newline="", encoding="utf-8") as file:
-        table = csv.DictWriter(file, columns)
-        table.writeheader()
-        for trial in trials:
-            table.writerow({k: to_json(v) if isinstance(v, list | dict) else v for k, v in trial.items()})
+        file.write(trial_table(open_run(folder).trials))

@@ -9,13 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
+from matplotlib.ticker import MaxNLocator
 
 from robobrain.recording.figures import style
 from robobrain.recording.figures.blocks import by_block
 from robobrain.recording.reader import Run
 
 MEASURES = {
-    "deviation_mm": "lateral\ndeviation (mm)",
+    "deviation_mm": "lateral deviation (mm)\n6 mm of pull minus 3 mm\n+ to the animal's left",
     "peak_pull_mm": "peak pull (mm)",
     "peak_speed_mm_s": "peak speed (mm/s)",
 }
@@ -42,8 +43,8 @@ def adaptation(run: Run) -> Figure:
         _draw_measure(axes, trials, key)
         axes.set_ylabel(MEASURES[key])
     _name_blocks(grid[0], trials)
-    grid[-1].set_xlabel("trial; lateral deviation: 6 mm of pull minus 3 mm, + to the animal's left"
-                        if shown[0] == "deviation_mm" else "trial")  # fmt: skip
+    grid[-1].set_xlabel("trial")
+    grid[-1].xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     grid[-1].set_xlim(0.5, len(trials) + 0.5)
     figure.align_ylabels(list(grid))
     figure.legend(handles=_handles(trials), loc="outside lower center", ncols=7)

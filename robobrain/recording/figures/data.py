@@ -19,6 +19,9 @@ READ_MS = 10_000.0
 TAIL_MS = 2_000.0
 """Spikes of a run that broke off are known at least up to so long before its end."""
 
+SAMPLE_MS = 1.0
+"""A signal stands for so long: the movement is recorded each ms."""
+
 Trial = dict[str, Any]
 Samples = tuple[FloatArray, FloatArray]
 
@@ -122,11 +125,17 @@ def spike_span_ms(run: Run) -> tuple[float, float]:
 
 
 def rate_edges(run: Run, bin_ms: float, most_bins: int) -> FloatArray:
-    """Return bin edges in ms over the run: ``bin_ms`` wide, or a multiple of it when the run is long."""
+    """Return bin edges in ms over the run: ``bin_ms`` wide, or a multiple of it when the run is long.
+
+    All bins lie within the record, to `SAMPLE_MS`: one that it fills in part would show too low a rate. Of a
+    record shorter than a bin all is one bin.
+    """
     first, last = spike_span_ms(run)
     width = bin_ms * max(1, math.ceil((last - first) / bin_ms / most_bins))
-    start = math.floor(first / width) * width
-    bins = max(1, math.ceil((last - start) / width))
+    start = math.ceil((first - SAMPLE_MS) / width) * width
+    bins = math.floor((last + SAMPLE_MS - start) / width)
+    if bins < 1:
+        return np.array([first, max(last, first + SAMPLE_MS)])
     return np.asarray(start + width * np.arange(bins + 1), dtype=np.float64)
 
 

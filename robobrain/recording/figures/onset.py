@@ -41,7 +41,7 @@ def onset(run: Run) -> Figure:
         left.set_ylabel(f"{region}\ntrials", color=style.region_colour(region))
         right.set_ylabel("rate (Hz)")
     grid[0, 0].set_title("single trials")
-    grid[0, 1].set_title("mean ± standard error of the trials")
+    grid[0, 1].set_title(f"mean ± standard error, n = {_numbers(known_trials(rates[:, 0]))} trials")
     for axes in grid[-1]:
         axes.set_xlabel(f"time from {event} (s)")
     figure.align_ylabels(list(grid[:, 0]))
@@ -68,8 +68,26 @@ def aligned_rates(
     for trial, moment in enumerate(moments_ms):
         edges = moment + edges_ms
         rates[trial] = data.region_counts(run, regions, edges) * 1e3 / (neurons * (edges[1] - edges[0]))
-        rates[trial, :, (edges[:-1] < first - 1e-6) | (edges[1:] > last + 1.0)] = np.nan
+        rates[trial, :, (edges[:-1] < first - 1e-6) | (edges[1:] > last + data.SAMPLE_MS)] = np.nan
     return rates
+
+
+def known_trials(rates: npt.NDArray[np.float64]) -> npt.NDArray[np.int64]:
+    """Return of how many trials there is a rate in each bin, 0 where these are too few for their mean.
+
+    A mean needs half of the trials and at least two, unless there is only one.
+
+    Args:
+        rates: Rates of one region [trials, bins], NaN where the record doesn't reach.
+    """
+    known = np.isfinite(rates).sum(axis=0)
+    return np.where(known >= max(len(rates) / 2, min(len(rates), 2)), known, 0)
+
+
+def _numbers(known: npt.NDArray[np.int64]) -> str:
+    drawn = known[known > 0]
+    least, most = (drawn.min(), drawn.max()) if len(drawn) else (0, 0)
+    return f"{most}" if least == most else f"{least} to {most}"
 
 
 def _draw_trials(axes: Axes, rates: npt.NDArray[np.float64], edges: FloatArray) -> None:
@@ -84,7 +102,7 @@ def _draw_trials(axes: Axes, rates: npt.NDArray[np.float64], edges: FloatArray) 
 
 
 def _draw_mean(axes: Axes, rates: npt.NDArray[np.float64], edges: FloatArray, colour: str) -> None:
-    known = np.isfinite(rates).sum(axis=0)
+    known = known_trials(rates)
     centres = (edges[:-1] + edges[1:]) / 2e3
     total = np.nansum(rates, axis=0)
     mean = np.divide(total, known, out=np.full(len(total), np.nan), where=known > 0)

@@ -15,6 +15,8 @@ from robobrain.recording.reader import Population, Run
 BIN_MS = 50.0
 MOST_BINS = 1200
 RATE_RANGE_HZ = (0.3, 100.0)
+MOST_MARKED = 30
+"""Of more trials none is marked."""
 
 
 def rates(run: Run) -> Figure:
@@ -27,20 +29,22 @@ def rates(run: Run) -> Figure:
     populations = [p for members in regions.values() for p in members]
     edges = data.rate_edges(run, BIN_MS, MOST_BINS)
     values = data.population_rates(run, populations, edges)
+    trials = data.within(run.trials, edges[0], edges[-1])
+    marked = trials if len(trials) <= MOST_MARKED else []
     heights = [max(1.0, 0.088 * len(populations)), *[0.34] * len(regions)]
-    figure = style.new_figure(sum(heights) + 0.9)
+    figure = style.new_figure(sum(heights) + (1.1 if marked else 0.9))
     top, *panels = figure.subplots(1 + len(regions), 1, sharex=True, height_ratios=heights)
-    trials = data.within(run.trials, *run.span_ms)
     _draw_map(top, populations, values, edges)
     for axes, (region, members) in zip(panels, regions.items(), strict=True):
         rows = [populations.index(member) for member in members]
         mean = np.average(values[rows], axis=0, weights=[member.size for member in members])
-        if len(trials) <= 30:
-            style.mark_trials(axes, trials, marks=axes is panels[0])
+        style.mark_trials(axes, marked, marks=axes is panels[0])
         _draw_mean(axes, region, mean, edges)
     panels[0].set_title(f"mean over the neurons of each region (Hz), bins of {edges[1] - edges[0]:.0f} ms")
     panels[-1].set_xlabel("session time (s)")
     panels[-1].set_xlim(edges[0] / 1e3, edges[-1] / 1e3)
+    if marked:
+        figure.legend(handles=style.mark_handles(force=False), loc="outside lower center", ncols=3)
     return figure
 
 

@@ -16,6 +16,8 @@ WINDOW_MS = 1000
 """Length of the windows whose spectra are averaged: a resolution of 1 Hz (1.5 Hz with the Hann taper)."""
 HIGHEST_HZ = 200.0
 BANDS_HZ = {"θ": (4, 12), "β": (13, 30), "γ": (30, 80)}
+BAND_ALPHAS = {"θ": 0.12, "β": 0.24, "γ": 0.12}
+"""Bands that touch differ in shade, so that their edge shows."""
 
 
 def spectrum(run: Run) -> Figure:
@@ -40,9 +42,9 @@ def spectrum(run: Run) -> Figure:
         axes.loglog(frequency_hz[shown], power[index, shown], color=colour)
         axes.axhline(2 * rate_hz[index] / neurons, color="black", lw=0.7, ls=(0, (1, 1.5)))
         for name, (low, high) in BANDS_HZ.items():
-            axes.axvspan(low, high, color=style.GREY, alpha=0.12, lw=0)
+            axes.axvspan(low, high, color=style.GREY, alpha=BAND_ALPHAS[name], lw=0)
             axes.text(np.sqrt(low * high), 0.97, name, transform=axes.get_xaxis_transform(), ha="center",
-                      va="top", color=style.GREY)  # fmt: skip
+                      va="top", color="black", alpha=0.6)  # fmt: skip
         axes.set_title(f"{region}, mean {rate_hz[index]:.2g} Hz", color=colour)
         axes.set_xlim(1, HIGHEST_HZ)
         axes.set_ylim(*_decades([*power[index, shown], 2 * rate_hz[index] / neurons]))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -49,16 +50,17 @@ def render_run(
         ConfigurationError: An unknown camera, or no OpenGL on this machine.
     """
     first, last = run.span_ms
-    t0_ms = max(first, 0.0 if from_s is None else 1e3 * from_s)
-    t1_ms = last if to_s is None else min(last, 1e3 * to_s)
-    if not (t1_ms > t0_ms and slow > 0 and fps > 0):
+    t0_ms = first if from_s is None else 1e3 * from_s
+    t1_ms = last if to_s is None else 1e3 * to_s
+    usable = all(math.isfinite(value) for value in (t0_ms, t1_ms, slow)) and slow > 0 and fps > 0
+    if not (usable and min(t1_ms, last) > max(t0_ms, first)):
         raise RecordingError(
             f"Nothing to show: {t0_ms / 1e3:g} to {t1_ms / 1e3:g} s, slow {slow:g}, {fps} pictures "
             f"per second; the run has {first / 1e3:g} to {last / 1e3:g} s."
         )
     if file.suffix != ".mp4":
         raise RecordingError(f"{file} must end in .mp4.")
-    moments = np.arange(t0_ms, t1_ms, 1e3 / (fps * slow))
+    moments = np.arange(max(t0_ms, first), min(t1_ms, last), 1e3 / (fps * slow))
     unnamed = file.with_name(f".{file.stem}.part.mp4")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
