@@ -6,14 +6,14 @@ import dataclasses
 
 import numpy as np
 import pytest
+from brain_spikes import spikes_of
 from hypothesis import given
 from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from robobrain.brain.axons import SHORTEST_LEG_MS, first_legs_ms, is_slow, longest_synapse_ms
+from robobrain.brain.axons import first_legs_ms, is_slow, longest_synapse_ms
 from robobrain.brain.network import Network
 from robobrain.brain.scaling import load_spec
-from robobrain.brain.spec import BrainSpec
+from robobrain.brain.spec import CYCLE_MS, BrainSpec
 
 
 @pytest.fixture(scope="module")
@@ -21,23 +21,11 @@ def tiny() -> BrainSpec:
     return load_spec("tiny")
 
 
-def spikes_until(spec: BrainSpec, time_ms: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Return neurons and times of all spikes of the populations, in the order of times and neurons."""
-    network = Network(spec, threads=1)
-    recorder = network.nest.Create("spike_recorder")
-    for nodes in network.nodes.values():
-        network.nest.Connect(nodes, recorder)
-    network.nest.Simulate(time_ms)
-    senders, times_ms = recorder.events["senders"], recorder.events["times"]
-    order = np.lexsort((senders, times_ms))
-    return senders[order], times_ms[order]
-
-
 def test_two_legs_take_as_long_as_one(tiny: BrainSpec) -> None:
     direct = dataclasses.replace(tiny, synapse_delay_max_ms=100.0)
     assert first_legs_ms(tiny)
     assert not first_legs_ms(direct)
-    for ours, theirs in zip(spikes_until(tiny, 100.0), spikes_until(direct, 100.0), strict=True):
+    for ours, theirs in zip(spikes_of(tiny, 100.0), spikes_of(direct, 100.0), strict=True):
         assert len(ours) > 100
         np.testing.assert_array_equal(ours, theirs)
 
@@ -60,5 +48,5 @@ def test_each_leg_is_a_multiple_of_the_step_and_none_too_short(
     legs_ms = first_legs_ms(spec)
     assert set(legs_ms) == ({slow.pre} if is_slow(spec, slow) else set())
     for leg_ms in legs_ms.values():
-        assert SHORTEST_LEG_MS <= leg_ms <= delay_ms - SHORTEST_LEG_MS + 1e-6  # delays are rounded to steps
+        assert CYCLE_MS <= leg_ms <= delay_ms - CYCLE_MS + 1e-6  # delays are rounded to steps
         assert (leg_ms / spec.resolution_ms).is_integer()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from numpy.typing import NDArray
+from brain_spikes import spikes_of
 
 from robobrain.brain.inventory import count_regions, count_synapses
 from robobrain.brain.network import Network
@@ -77,15 +77,6 @@ def test_the_identity_follows_what_is_built(tables: BrainTables, tiny: BrainSpec
     assert scale(tables, "tiny").identity == tiny.identity
     assert scale(tables, "tiny", seed=2).identity != tiny.identity
     assert scale(tables, "small").identity != tiny.identity
-
-
-def spikes_of(spec: BrainSpec, duration_ms: float) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    network = Network(spec, threads=1)
-    recorder = network.nest.Create("spike_recorder")
-    for nodes in network.nodes.values():
-        network.nest.Connect(nodes, recorder)
-    network.nest.Simulate(duration_ms)
-    return np.asarray(recorder.events["senders"]), np.asarray(recorder.events["times"])
 
 
 def test_two_builds_of_one_seed_fire_the_same_spikes(tables: BrainTables, tiny: BrainSpec) -> None:

@@ -9,15 +9,12 @@ from __future__ import annotations
 
 import math
 
-from robobrain.brain.spec import BrainSpec, Projection
-
-SHORTEST_LEG_MS = 1.0
-"""No leg is shorter than the shortest delay of the tables, which is the kernel's cycle."""
+from robobrain.brain.spec import CYCLE_MS, BrainSpec, Projection
 
 
 def is_slow(spec: BrainSpec, projection: Projection) -> bool:
     """Tell whether the projection goes in two legs."""
-    divisible = projection.delay_ms >= 2 * SHORTEST_LEG_MS
+    divisible = projection.delay_ms >= 2 * CYCLE_MS
     return divisible and projection.longest_delay_ms > spec.synapse_delay_max_ms
 
 
@@ -56,6 +53,6 @@ def _first_leg_ms(spec: BrainSpec, slow: list[Projection]) -> float:
 
 def _split_ms(spec: BrainSpec, longest_ms: float, shortest_ms: float) -> float:
     """Return the first leg of delays: as short as the limit lets it be, leaving enough for a second one."""
-    wanted_ms = max(longest_ms - spec.synapse_delay_max_ms, SHORTEST_LEG_MS)
-    steps = math.floor(min(wanted_ms, shortest_ms - SHORTEST_LEG_MS) / spec.resolution_ms + 1e-9)
+    wanted_ms = max(longest_ms - spec.synapse_delay_max_ms, CYCLE_MS)
+    steps = math.floor(min(wanted_ms, shortest_ms - CYCLE_MS) / spec.resolution_ms + 1e-9)
     return steps * spec.resolution_ms

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from robobrain.brain.axons import longest_synapse_ms
-from robobrain.brain.network import DRIVE_DELAY_MS, place
+from robobrain.brain.network import place
 from robobrain.brain.site import Site
-from robobrain.brain.spec import BrainSpec
+from robobrain.brain.spec import CYCLE_MS, BrainSpec
 
 
 def planned_site(spec: BrainSpec, exchange_ms: float) -> Site:
@@ -23,6 +23,6 @@ def planned_site(spec: BrainSpec, exchange_ms: float) -> Site:
         populations=populations,
         resolution_ms=spec.resolution_ms,
         exchange_ms=exchange_ms,
-        min_delay_ms=DRIVE_DELAY_MS,
+        min_delay_ms=CYCLE_MS,
         max_delay_ms=longest_synapse_ms(spec),
     )

@@ -17,15 +17,12 @@ from robobrain.brain.nodes import Nodes
 from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation
 from robobrain.brain.sheet import Sheet, draw_synapses
-from robobrain.brain.spec import BrainSpec, Population, Projection
+from robobrain.brain.spec import CYCLE_MS, BrainSpec, Population, Projection
 from robobrain.errors import ConfigurationError
 from robobrain.seeding import generator, nest_seed
 
 Progress = Callable[[str, float], None]
 Ids = NDArray[np.int64]
-
-DRIVE_DELAY_MS = 1.0
-"""Delay of the background input; the shortest of the tables, so it keeps the kernel's cycle."""
 
 BATCH = 500_000
 """Synapses per call of Connect: a call costs about 90 us however few they are."""
@@ -294,7 +291,7 @@ class Network:
         for drive in self.spec.drives:
             if not drive.inputs:
                 source = self._generator(drive.rate_hz)
-                synapse = {"weight": drive.weight, "delay": DRIVE_DELAY_MS}
+                synapse = {"weight": drive.weight, "delay": CYCLE_MS}
                 self.nest.Connect(source, self.nodes[drive.population], "all_to_all", synapse)
                 continue
             rng = generator(self.spec.seed, "noise", drive.population)
@@ -317,7 +314,7 @@ class Network:
         """Create neurons that fire as independent Poisson trains; return the first identifier."""
         relays = self.nest.Create("parrot_neuron", number)
         source = self._generator(rate_hz)
-        self.nest.Connect(source, relays, "all_to_all", {"delay": DRIVE_DELAY_MS})
+        self.nest.Connect(source, relays, "all_to_all", {"delay": CYCLE_MS})
         return int(relays[0].global_id)
 
     def _generator(self, rate_hz: float) -> Any:

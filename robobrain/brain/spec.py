@@ -11,6 +11,9 @@ import json
 from dataclasses import dataclass, field
 from functools import cached_property
 
+CYCLE_MS = 1.0
+"""Shortest delay of the tables, which is the kernel's cycle; background input and relays keep to it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Population:

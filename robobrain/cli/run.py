@@ -148,10 +148,16 @@ def _check_alone(context: typer.Context) -> None:
     given = sorted(
         f"--{name.replace('_', '-')}"
         for name in context.params
-        if name not in WITH_RESUME and str(context.get_parameter_source(name)).endswith("COMMANDLINE")
+        if name not in WITH_RESUME and _is_typed(context, name)
     )
     if given:
         raise ConfigurationError(f"--resume goes on as the run began: leave out {', '.join(given)}")
+
+
+def _is_typed(context: typer.Context, name: str) -> bool:
+    """Tell whether an option stands on the command line; the others have their defaults."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def resumed_path(lost: Path) -> Path:
