@@ -39,14 +39,19 @@ class Counters:
     """
 
     def __init__(self, site: Site, groups: Sequence[NodeIds]) -> None:
-        """Create the counting neurons and connect the groups to them; there is at least one group."""
+        """Create the counting neurons and connect the groups to them; there is at least one group.
+
+        Groups of the same neurons are counted once.
+        """
+        distinct = {ids.tobytes(): ids for ids in groups}
+        places = {key: place for place, key in enumerate(distinct)}
+        self._places = [places[ids.tobytes()] for ids in groups]
         most = max(len(ids) for ids in groups) * round(LONGEST_MS / site.resolution_ms)
         bits = most.bit_length()
         digits = max(1, (_EXACT_BITS - _SPARE_BITS) // bits)
-        self._groups = len(groups)
-        self._groups, self._digits, self._bits = len(groups), digits, bits
-        counters: Any = site.nest.Create("iaf_psc_delta", -(-len(groups) // digits), COUNTER)
-        for index, ids in enumerate(groups):
+        self._digits, self._bits = digits, bits
+        counters: Any = site.nest.Create("iaf_psc_delta", -(-len(distinct) // digits), COUNTER)
+        for index, ids in enumerate(distinct.values()):
             site.tap(ids, counters[index // digits], weight=2.0 ** (bits * (index % digits)))
         self._nodes = Nodes(counters, low_level=site.low_level)
         self._sums = [0] * len(counters)
@@ -66,4 +71,4 @@ class Counters:
             self._nodes.set([{"V_m": 0.0}] * len(sums))
             sums = [0] * len(sums)
         self._sums = sums
-        return np.array(counts[: self._groups], dtype=float)
+        return np.array([counts[place] for place in self._places], dtype=float)

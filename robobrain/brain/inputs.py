@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -31,6 +32,7 @@ class Inputs:
         self._low = np.array([source.low for source in sources for _ in source.channels], dtype=float)
         self._high = np.array([source.high for source in sources for _ in source.channels], dtype=float)
         self._last = b""
+        self._steps = round(site.exchange_ms / site.resolution_ms)
         specs: list[tuple[Encoder, InputTarget]] = []
         channels: list[int] = []
         created = []
@@ -84,8 +86,8 @@ class Inputs:
 
     def _times_ms(self, number: int, now: int) -> list[float]:
         """Return times of ``number`` spikes in the exchange that begins at step ``now``."""
-        steps = round(self._site.exchange_ms / self._site.resolution_ms)
-        return [(now + step) * self._site.resolution_ms for step in _spread(number, steps)]
+        resolution_ms = self._site.resolution_ms
+        return [(now + step) * resolution_ms for step in _spread(number, self._steps)]
 
     def _nodes(self, ids: list[int], chosen: list[int]) -> Nodes | None:
         if not chosen:
@@ -109,6 +111,7 @@ def _held(kind: str, strength: float, first_ms: list[float]) -> dict[str, Any]:
     return {"rate_times": first_ms, "rate_values": [strength]}
 
 
+@cache
 def _spread(number: int, steps: int) -> list[int]:
     """Return ``number`` steps of 1 ... ``steps``, each at most once and evenly spread."""
     return [(2 * k + 1) * steps // (2 * number) + 1 for k in range(number)]

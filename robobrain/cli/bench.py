@@ -128,10 +128,10 @@ def exchange(
         "tiny",
         "small",
     ],
-    exchanges: Annotated[int, typer.Option(min=10, help="Exchanges of an episode.")] = 100,
+    exchanges: Annotated[int, typer.Option(min=10, help="Exchanges of an episode.")] = 200,
     rounds: Annotated[
         int, typer.Option(min=1, help="Episodes with the devices, each after one without.")
-    ] = 5,
+    ] = 12,
     sources: Annotated[int, typer.Option(min=0, help="Number of sources.")] = 16,
     monitors: Annotated[int, typer.Option(min=0, help="Number of monitors.")] = 20,
     mixed: Annotated[
@@ -148,8 +148,8 @@ def exchange(
         box=SIMPLE_HEAD,
         padding=(0, 1, 0, 0),
     )
-    headings = ("brain", "neurons", "Run", "encode", "decode", "wire", "added", "99 %")
-    for heading in (*headings, "devices", "CPU", "growth"):
+    headings = ("brain", "Run", "encode", "decode", "wire", "added", "99 %")
+    for heading in (*headings, "devices", "growth"):
         table.add_column(heading, justify="right")
     for size in brain:
         with build_progress(size) as progress:
@@ -165,19 +165,17 @@ def exchange(
             )
         table.add_row(
             size,
-            f"{cost.neurons:,}",
             *(f"{value:.2f}" for value in (cost.run_ms, cost.encode_ms, cost.decode_ms, cost.wire_ms)),
             f"{cost.added_ms:.2f}",
             f"{cost.added_p99_ms:.2f}",
-            f"{cost.devices_ms:.2f}",
-            f"{cost.devices_cpu_ms:.2f}",
+            "{:.2f} ({:.2f} to {:.2f})".format(cost.devices_ms, *cost.devices_quartiles_ms),
             f"{cost.growth:.2f}",
         )
     console.print(table)
     console.print(
         "Run: NEST's own. added: all but Run, median and 99 %. devices: mean of the whole exchange less that "
-        "of the same brain without devices in the episode before; CPU: the same in CPU time. growth: added "
-        "in the last tenth of an episode over the first."
+        "of the same brain without devices in the episode before (half of the rounds lie within the range). "
+        "growth: added in the last tenth of an episode over the first."
     )
 
 

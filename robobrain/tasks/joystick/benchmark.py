@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
@@ -83,22 +82,19 @@ class ExchangeCost:
     """What one exchange costs (ms).
 
     Attributes:
-        neurons: Size of the brain.
         run_ms: NEST's own Run; this and the next ones are medians.
         encode_ms: Writing the devices.
         decode_ms: Reading them.
         wire_ms: Everything else.
         added_ms: All but the Run.
         added_p99_ms: The same at 99 %.
-        devices_ms: The mean whole exchange less that of the same brain without any device, both measured
-            in turn; the median of the differences.
-        devices_cpu_ms: The same for the computing time of the brain's process, which depends less on what
-            else the machine does.
+        devices_ms: The mean whole exchange less that of the same brain without any device, measured in turn;
+            the median of the pairs of episodes.
+        devices_quartiles_ms: Between which half of the pairs lie.
         growth: ``added`` in the last tenth of an episode's exchanges over that in the first tenth; the median
             of the episodes.
     """
 
-    neurons: int
     run_ms: float
     encode_ms: float
     decode_ms: float
@@ -106,7 +102,7 @@ class ExchangeCost:
     added_ms: float
     added_p99_ms: float
     devices_ms: float
-    devices_cpu_ms: float
+    devices_quartiles_ms: tuple[float, float]
     growth: float
 
 
@@ -162,7 +158,7 @@ def measure_exchange(
     brain: str,
     *,
     exchanges: int,
-    rounds: int = 5,
+    rounds: int = 12,
     sources: int = SOURCES,
     monitors: int = MONITORS,
     mixed: bool = False,
@@ -191,21 +187,21 @@ def measure_exchange(
         bare.write_text("inputs: []\noutputs: []\n", encoding="utf-8")
         with local_brain(brain, threads=threads, interfaces=bare, on_progress=on_build) as link:
             pairs: list[tuple[_Stretch, _Stretch]] = []
-            for _ in range(rounds):
+            for seed in range(rounds):
                 link.configure("")
-                without = _stretch(link, exchanges)
+                without = _stretch(link, exchanges, seed)
                 link.configure(to_text(devices))
-                pairs.append((without, _stretch(link, exchanges)))
-            neurons = link.description.neurons
+                pairs.append((without, _stretch(link, exchanges, seed)))
     times = {name: np.concatenate([with_.times[name] for _, with_ in pairs]) for name in PHASES}
     added = np.concatenate([with_.added_ms for _, with_ in pairs])
+    differences = [with_.mean_ms - without.mean_ms for without, with_ in pairs]
+    low, median, high = (float(value) for value in np.percentile(differences, (25, 50, 75)))
     return ExchangeCost(
-        neurons=neurons,
         **{name: float(np.median(values)) for name, values in times.items()},
         added_ms=float(np.median(added)),
         added_p99_ms=float(np.percentile(added, 99)),
-        devices_ms=statistics.median(with_.mean_ms - without.mean_ms for without, with_ in pairs),
-        devices_cpu_ms=statistics.median(with_.mean_cpu_ms - without.mean_cpu_ms for without, with_ in pairs),
+        devices_ms=median,
+        devices_quartiles_ms=(low, high),
         growth=statistics.median(with_.growth for _, with_ in pairs),
     )
 
@@ -262,10 +258,9 @@ def measure_resets(
 
 @dataclass(frozen=True, kw_only=True)
 class _Stretch:
-    """Times of successive exchanges by phase, and their mean CPU time in the brain's process."""
+    """Times of successive exchanges by phase."""
 
     times: dict[str, FloatArray]
-    mean_cpu_ms: float
 
     @property
     def mean_ms(self) -> float:
@@ -284,32 +279,15 @@ class _Stretch:
         return self.times["encode_ms"] + self.times["decode_ms"] + self.times["wire_ms"]
 
 
-def _stretch(link: LocalBrain, exchanges: int) -> _Stretch:
+def _stretch(link: LocalBrain, exchanges: int, seed: int) -> _Stretch:
     """Begin an episode and measure exchanges with new random inputs in each."""
-    link.reset(1)
-    rng = generator(1, "benchmark")
+    link.reset(seed)
+    rng = generator(seed, "benchmark")
     size = link.description.input_size
     for _ in range(round(WARM_UP_MS / link.description.exchange_ms)):
         link.step(rng.random(size, dtype=np.float32))
-    before_ms = _cpu_ms(link.kernel_pid)
     times = [link.step(rng.random(size, dtype=np.float32)).times for _ in range(exchanges)]
-    return _Stretch(
-        times={name: np.array([getattr(time, name) for time in times]) for name in PHASES},
-        mean_cpu_ms=(_cpu_ms(link.kernel_pid) - before_ms) / exchanges,
-    )
-
-
-def _cpu_ms(group: int) -> float:
-    """Return the CPU time so far of the processes of a group."""
-    ticks = 0
-    for stat in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            fields = stat.read_text().rpartition(")")[2].split()
-        except OSError:  # it ended meanwhile
-            continue
-        if int(fields[2]) == group:
-            ticks += int(fields[11]) + int(fields[12])
-    return 1e3 * ticks / os.sysconf("SC_CLK_TCK")
+    return _Stretch(times={name: np.array([getattr(time, name) for time in times]) for name in PHASES})
 
 
 def _benchmark_devices(sources: int, monitors: int, *, mixed: bool) -> dict[str, list[dict[str, Any]]]:
