@@ -87,16 +87,28 @@ class BrainModel:
         if not is_first:
             self._return_to_settled()
         self.reseed(seed)
-        devices = joined(self._wired, self._devices)
-        if not devices.empty:
-            self._nest.Cleanup()
-            self._instruments = Instruments(self._site(), devices, self._start_ms)
-            self._nest.Prepare()
+        self.equip()
         self._t_ms = 0.0
         outputs = self._panel.begin(span_ms) if is_first else self._panel.begin_again(span_ms)
         if self._instruments is not None:
             outputs = np.concatenate([outputs, self._instruments.panel.begin()])
         return Readings(outputs=outputs)
+
+    @property
+    def is_equipped(self) -> bool:
+        """Whether this process has all devices of the next episode."""
+        return self._instruments is not None or joined(self._wired, self._devices).empty
+
+    def equip(self) -> None:
+        """Make the devices of the next episode that are missing.
+
+        Raises:
+            ConfigurationError: They do not fit the brain.
+        """
+        if not self.is_equipped:
+            self._nest.Cleanup()
+            self._instruments = Instruments(self._site(), joined(self._wired, self._devices), self._start_ms)
+            self._nest.Prepare()
 
     def exchange(self, inputs: NDArray[np.float32]) -> Readings:
         """Let ``inputs`` act for one exchange period and read what came of it."""

@@ -15,6 +15,8 @@ _STARTS_REMEMBERED = 64
 
 Inputs = bytes
 State = bytes
+Known = Mapping[Inputs, State]
+"""Digests of states after first exchanges, by digests of the inputs."""
 Origin = tuple[int, int | None, tuple[str, ...]]
 """Where an episode comes from: number of the instant, seed it was given there (None: none), and lesion."""
 
@@ -114,7 +116,7 @@ class Snapshots:
             self.lose(number)
         return [_info(number, kept) for number, kept in self._held.items()]
 
-    def starts(self, origin: Origin) -> Mapping[Inputs, State]:
+    def starts(self, origin: Origin) -> Known:
         """Return the digests after the first exchanges that followed ``origin``, by digests of the inputs."""
         return dict(self._starts.get(origin, {}))
 

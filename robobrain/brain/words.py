@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
-from robobrain.brain.snapshots import Origin
+from robobrain.brain.snapshots import Known, Origin
 
 
 @dataclass(frozen=True)
@@ -46,7 +45,7 @@ class Wake:
     """To a holder: go on as the episode that ``payload`` asks for."""
 
     payload: bytes
-    known: Mapping[bytes, bytes]
+    known: Known
 
 
 @dataclass(frozen=True)

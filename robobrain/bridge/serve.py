@@ -65,8 +65,20 @@ class KernelModel(Protocol):
 class Configurable(Protocol):
     """A model whose devices can be changed between two episodes.
 
-    It is asked in the process that holds the settled state; the devices are made by ``begin``.
+    It is asked in the process that holds the settled state; the devices are made by ``equip``, in a copy of
+    that process, or by ``begin`` where they are missing.
     """
+
+    @property
+    def is_equipped(self) -> bool:
+        """Whether this process has all devices of the next episode."""
+
+    def equip(self) -> None:
+        """Make the devices of the next episode that are missing.
+
+        Raises:
+            ConfigurationError: They do not fit the brain.
+        """
 
     def configure(self, devices: str) -> None:
         """Take the devices of the next episodes, JSON as in the message Configure; changes the description.
