@@ -210,7 +210,7 @@ def test_a_reading_is_one_call_to_nest_and_no_recorder_whatever_the_history(
     nest.Cleanup()
     assert calls == ["V_m"] * 50
     assert len(nest.GetNodes({"model": "spike_recorder"})) == 0
-    assert nest.num_connections == 40 + 20 * 40
+    assert nest.num_connections == 40 + 40  # what several monitors want is counted once
 
 
 def test_private_and_public_calls_of_nest_read_the_same() -> None:
