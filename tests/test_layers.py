@@ -22,6 +22,7 @@ ALLOWED = {
 # The kernel process is where a brain meets the bridge.
 MEETING_POINTS = {
     "brain/kernel.py",
+    "brain/episodes.py",
     "brain/forking.py",
     "brain/snapshots.py",
     "brain/model.py",
