@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 
@@ -25,10 +25,10 @@ from robobrain.errors import ConfigurationError
 
 COLOUR = 1.4603545088095868
 """Shift of the threshold in widths of the filtered noise: |zeta(1/2)| (Fourcaud and Brunel 2002)."""
-COLOUR_SKEW = 1 / 3
-"""What skewed noise adds to it, in third over second cumulants: *assumed*, as it fits NEST's neurons."""
-ALPHA_TIME = math.sqrt(3)
-"""Time of the exponential synapse that shifts the threshold like an alpha function of time 1: likewise."""
+COLOUR_SKEW = 0.3
+"""What skewed noise adds to it, in third over second cumulants: *assumed*, fitted to NEST's neurons."""
+ALPHA_TIME = 1.8
+"""Time of the exponential synapse that shifts the threshold like an alpha function of 1: likewise."""
 FAST = 0.1
 """Longest mean lag of a synapse, in membrane time constants, up to which second order holds (*assumed*)."""
 DRIFT_NODES, DRIFT_WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
@@ -46,15 +46,18 @@ class Prediction:
     iterations: int
 
 
-class _Input(NamedTuple):
-    """What one event per ms adds (powers of mV per ms; ``colour`` times ms; ``drift`` times ms)."""
+Number = TypeVar("Number", float, Rates)
 
-    mean: float = 0.0
-    square: float = 0.0
-    cube: float = 0.0
-    fourth: float = 0.0
-    colour: float = 0.0
-    drift: float = 0.0
+
+class _Input(NamedTuple, Generic[Number]):
+    """Cumulants of an input (powers of mV per ms; ``colour`` times ms, ``drift`` in mV^2)."""
+
+    mean: Number
+    square: Number
+    cube: Number
+    fourth: Number
+    colour: Number
+    drift: Number
 
 
 class MeanField:
@@ -99,31 +102,33 @@ class MeanField:
     def response_hz(self, rate_hz: Rates) -> Rates:
         """Return the rate of each population when all sources fire at ``rate_hz``."""
         cells, sources_hz = self._cells, np.append(rate_hz, 1.0)
-        arriving = _Input(*(self._sources @ sources_hz) * 1e-3)
+        arriving = _Input[Rates](*(self._sources @ sources_hz) * 1e-3)
         # A potential that jumps is compared with the threshold at the end of a step, before it has decayed.
         late = np.where(self._filtered, 0.0, self._step_ms / (2 * cells["tau_m"]))
         mean_mV = cells["E_L"] + cells["tau_m"] * (arriving.mean * (1 + late) + cells["I_e"] / cells["C_m"])
         sd_mV = np.sqrt(cells["tau_m"] * arriving.square) * (1 + late)
         scale_mV = np.maximum(sd_mV, 1e-6)
-        rates = np.zeros_like(rate_hz)
+        overshoot_mV, rates = np.zeros_like(rate_hz), np.zeros_like(rate_hz)
+        for place, walk in self._walks.items():
+            overshoot_mV[place] = walk.overshoot(sources_hz, arriving.square[place], arriving.cube[place])
         for node, weight in zip(DRIFT_NODES, DRIFT_WEIGHTS / DRIFT_WEIGHTS.sum(), strict=True):
             drifted_mV = mean_mV + node * np.sqrt(arriving.drift)
-            v_th_mV, v_reset_mV = self._boundaries(arriving, drifted_mV, sources_hz)
+            v_th_mV, v_reset_mV = self._boundaries(arriving, drifted_mV)
             rates += weight * siegert_hz(
                 drifted_mV,
                 sd_mV,
                 tau_m_ms=cells["tau_m"],
                 # A potential that rises smoothly is found above threshold half a step late.
                 t_ref_ms=cells["t_ref"] + np.where(self._filtered, self._step_ms / 2, 0.0),
-                v_th_mV=v_th_mV,
+                v_th_mV=v_th_mV + overshoot_mV,
                 v_reset_mV=v_reset_mV,
                 third=cells["tau_m"] * arriving.cube / scale_mV**3,
                 fourth=cells["tau_m"] * arriving.fourth / scale_mV**4,
             )
         return np.where(self._relay, arriving.mean * 1e3, rates)
 
-    def _boundaries(self, arriving: _Input, mean_mV: Rates, sources_hz: Rates) -> tuple[Rates, Rates]:
-        """Return what stands for the threshold, and for the reset (mV)."""
+    def _boundaries(self, arriving: _Input[Rates], mean_mV: Rates) -> tuple[Rates, Rates]:
+        """Return threshold and reset (mV), shifted by what synaptic filters hold back."""
         cells = self._cells
         square = np.maximum(arriving.square, 1e-12)
         tau_syn_ms = arriving.colour / square
@@ -134,8 +139,6 @@ class MeanField:
         shift_mV += np.where(tau_syn_ms > 0.0, COLOUR_SKEW * arriving.cube / square, 0.0)
         lost = -np.expm1(-cells["t_ref"] / np.maximum(tau_syn_ms, 1e-12)) * self._fast
         v_reset_mV = cells["V_reset"] + (1 - lost) * shift_mV
-        for place, walk in self._walks.items():
-            shift_mV[place] = walk.overshoot(sources_hz, arriving.square[place], arriving.cube[place])
         return cells["V_th"] + shift_mV, v_reset_mV
 
     def solve(self, start_hz: dict[str, float]) -> Prediction:
@@ -185,7 +188,7 @@ class _Walk:
         return overshoot(log_spectrum, self._step_ms * square, self._step_ms * cube)
 
 
-def _added(jump: _Jump, tau_m_ms: float, log_sd: float, *, second_order: bool) -> _Input:
+def _added(jump: _Jump, tau_m_ms: float, log_sd: float, *, second_order: bool) -> _Input[float]:
     """Return what one event per ms adds to the cumulants of a population's input; jumps are log-normal.
 
     A synapse faster than the membrane adds white noise; a slower one a drift of the mean potential.
@@ -193,15 +196,14 @@ def _added(jump: _Jump, tau_m_ms: float, log_sd: float, *, second_order: bool) -
     second, third, fourth = (math.exp(order * (order - 1) / 2 * log_sd**2) for order in (2, 3, 4))
     if jump.lag_ms >= tau_m_ms:
         drift = jump.size_mV**2 * second * tau_m_ms**2 / (2 * (tau_m_ms + jump.lag_ms))
-        return _Input(jump.size_mV, drift=drift)
+        return _Input(jump.size_mV, 0.0, 0.0, 0.0, 0.0, drift)
     if not second_order:
         square = jump.size_mV**2 * second
-        return _Input(jump.size_mV, square, colour=square * jump.colour_ms)
+        return _Input(jump.size_mV, square, 0.0, 0.0, square * jump.colour_ms, 0.0)
     # What an event causes later, counted back to its arrival, is more than its unfiltered jump.
     felt_mV = jump.size_mV / (1 - jump.lag_ms / tau_m_ms)
     square = felt_mV**2 * second
-    cube, fourth = felt_mV**3 * third, felt_mV**4 * fourth
-    return _Input(jump.size_mV, square, cube, fourth, colour=square * jump.colour_ms)
+    return _Input(jump.size_mV, square, felt_mV**3 * third, felt_mV**4 * fourth, square * jump.colour_ms, 0.0)
 
 
 def _number(population: Population, name: str) -> float:

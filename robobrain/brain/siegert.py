@@ -16,6 +16,7 @@ stays below threshold:
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,7 +75,7 @@ def siegert_hz(
     return np.asarray(np.where(upper >= OVERFLOW, 0.0, rate))
 
 
-def overshoot(log_spectrum: NDArray[np.complex128], square: float, cube: float) -> float:
+def overshoot(log_spectrum: NDArray[Any], square: float, cube: float) -> float:
     """Return how far (mV) a centred random walk lies beyond a boundary, on average, when it first crosses it.
 
     Args:
