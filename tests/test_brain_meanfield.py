@@ -146,7 +146,6 @@ def measured_hz(spec: BrainSpec, duration_ms: float) -> float:
     ("model", "jump_mV", "inhibition", "drives_hz"),
     [
         ("iaf_psc_delta", 0.1, 5.0, (32_656.0, 3_164.0)),  # 78 Hz: the mean lies far above the threshold
-        ("iaf_psc_delta", 0.2, 4.5, (23_248.0, 3_312.0)),  # 80 Hz
         ("iaf_psc_delta", 0.2, 8.0, (8_400.0, 600.0)),  # 10 Hz: only noise reaches the threshold
         ("iaf_psc_exp", 0.15, 6.0, (14_000.0, 1_500.0)),  # 8 Hz
         ("iaf_psc_alpha", 0.15, 6.0, (14_000.0, 1_500.0)),  # 8 Hz
@@ -157,7 +156,7 @@ def test_a_neuron_under_poisson_trains_fires_as_predicted(
 ) -> None:
     spec = network(
         model,
-        cell_count=2_500,
+        cell_count=2_000,
         indegree=0,
         jump_mV=jump_mV,
         inhibition=inhibition,
@@ -169,26 +168,16 @@ def test_a_neuron_under_poisson_trains_fires_as_predicted(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("model", "indegree", "jump_mV", "external_hz"),
-    [
-        ("iaf_psc_delta", 200, 0.1, 12e3),
-        ("iaf_psc_exp", 200, 0.1, 12e3),
-        ("iaf_psc_alpha", 200, 0.1, 12e3),
-        ("iaf_psc_delta", 125, 0.15, 9e3),
-    ],
-)
-def test_the_prediction_agrees_with_nest_in_balanced_networks(
-    model: str, indegree: int, jump_mV: float, external_hz: float
-) -> None:
+@pytest.mark.parametrize("model", ["iaf_psc_delta", "iaf_psc_exp", "iaf_psc_alpha"])
+def test_the_prediction_agrees_with_nest_in_balanced_networks(model: str) -> None:
     specs = [
         network(
             model,
             cell_count=4_000,
-            indegree=indegree,
-            jump_mV=jump_mV,
+            indegree=200,
+            jump_mV=0.1,
             inhibition=8.0,
-            drives_hz=(external_hz, 0.0),
+            drives_hz=(12e3, 0.0),
             seed=seed,
         )
         for seed in (3, 4)
