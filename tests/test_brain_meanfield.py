@@ -168,7 +168,7 @@ def test_a_neuron_under_poisson_trains_fires_as_predicted(
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("model", ["iaf_psc_delta", "iaf_psc_exp", "iaf_psc_alpha"])
+@pytest.mark.parametrize("model", ["iaf_psc_delta", "iaf_psc_exp"])
 def test_the_prediction_agrees_with_nest_in_balanced_networks(model: str) -> None:
     specs = [
         network(
@@ -180,13 +180,13 @@ def test_the_prediction_agrees_with_nest_in_balanced_networks(model: str) -> Non
             drives_hz=(12e3, 0.0),
             seed=seed,
         )
-        for seed in (3, 4)
+        for seed in (3, 4, 5)
     ]
     start = perf_counter()
     predicted = MeanField(specs[0]).solve({"E": 30.0, "I": 30.0})
     theory_s = perf_counter() - start
     start = perf_counter()
-    simulated_hz = [measured_hz(spec, 1_500.0) for spec in specs]
+    simulated_hz = [measured_hz(spec, 2_000.0) for spec in specs]
     ratio = (perf_counter() - start) / len(specs) / theory_s
     print(f"{model}: {predicted.rate_hz['E']:.2f} Hz, NEST {simulated_hz}, {ratio:.0f} times faster")
     assert predicted.converged
