@@ -15,11 +15,11 @@ from robobrain.brain.devices import SECTIONS, Devices, problems, validated
 from robobrain.brain.entries import InputEntry, OutputEntry, Provenance
 from robobrain.brain.histories import FieldOutputMonitor, VoltageMonitor
 from robobrain.brain.monitors import DirectOutputMonitor
-from robobrain.brain.reading import read_yaml
 from robobrain.brain.selectors import Selector, check_names
 from robobrain.brain.signals import DirectEquationSource, GlobalSource, Silence, UniformRegionSource
 from robobrain.brain.sources import DirectInputSource
 from robobrain.errors import ConfigurationError, TableError
+from robobrain.yaml_files import read_yaml
 
 
 class _Named(Protocol):
@@ -90,8 +90,7 @@ def load_devices(path: Path | None) -> Devices:
 def read_document(path: Path | None) -> tuple[str, dict[str, Any]]:
     """Return name and content of a YAML file of sources and monitors; None means the default wiring."""
     resource = files("robobrain.brain") / "data" / "interfaces.yaml" if path is None else path
-    document = read_yaml(resource.name, resource.read_text)
-    return resource.name, document
+    return resource.name, read_yaml(resource)
 
 
 def parse_devices(file: str, document: Mapping[str, Any]) -> Devices:

@@ -18,9 +18,9 @@ from robobrain.brain.declared import Declared
 from robobrain.brain.devices import NO_DEVICES, Devices, validated
 from robobrain.brain.equation import Equation
 from robobrain.brain.interfaces import parse_devices
-from robobrain.brain.reading import read_yaml
 from robobrain.bridge.messages import Description
 from robobrain.errors import ConfigurationError, TableError
+from robobrain.yaml_files import read_yaml
 
 Floats = NDArray[np.float64]
 Table = tuple[Floats, list[str], Floats]
@@ -204,7 +204,7 @@ def load_protocol(name: str | Path) -> OpenLoopProtocol:
         raise ConfigurationError(
             f"no protocol {str(name)!r}: give a YAML file, or one of {', '.join(PROTOCOLS)}"
         )
-    document = read_yaml(path.name, path.read_text)
+    document = read_yaml(path)
     sections = document.pop("devices", {})
     if not isinstance(sections, dict):
         raise TableError(path.name, "devices", "not a mapping of sections", "give e.g. fields: [...]")
