@@ -140,7 +140,7 @@ def _declared(kind: type[Any], item: object) -> Any:
 def _load_list(file: str, section: str, raw: object, make: Callable[[object], _S]) -> tuple[_S, ...]:
     if not isinstance(raw, list):
         raise TableError(file, section, "not a list", f"give a list of entries under {section}")
-    specs: list[_S] = []
+    specs: dict[str, _S] = {}
     for position, item in enumerate(raw):
         name = item.get("name", position) if isinstance(item, dict) else position
         entry = f"{section}/{name}"
@@ -150,10 +150,10 @@ def _load_list(file: str, section: str, raw: object, make: Callable[[object], _S
             raise TableError(file, entry, problems(error), "correct the named fields") from error
         except ConfigurationError as error:
             raise TableError(file, entry, str(error), "correct the entry") from error
-        if any(made.name == other.name for other in specs):
+        if made.name in specs:
             raise TableError(file, entry, "this name is used twice", "rename one of the two")
-        specs.append(made)
-    return tuple(specs)
+        specs[made.name] = made
+    return tuple(specs.values())
 
 
 def _check_names(file: str, entry: str, selectors: list[Selector], regions: Mapping[str, str]) -> None:
