@@ -144,6 +144,7 @@ def test_any_text_is_a_set_of_devices_or_refused(text: str) -> None:
         ),
         ("voltages", {"interval_ms": 1e12}, "interval_ms = .* at most a day"),
         ("voltages", {"name": "a\nb"}, "printable"),
+        ("voltages", {"name": "../a"}, "without / and :"),
         ("voltages", {"name": "n" * 129}, "at most 128"),
         ("equations", {"equation": "\uff54"}, "no ASCII character"),
         (

@@ -59,9 +59,10 @@ class Devices(Declared):
         monitors: tuple[_Named, ...] = (*self.outputs, *self.fields, *self.voltages)
         for names in (Counter(device.name for device in sort) for sort in (sources, monitors, self.silenced)):
             for name in names:
-                if len(name) > LONGEST_NAME or not name.isprintable():
+                if len(name) > LONGEST_NAME or not name.isprintable() or set(name) & set("/:"):
                     raise ConfigurationError(
-                        f"the name {name[:40]!r} must have at most {LONGEST_NAME} printable characters"
+                        f"the name {name[:40]!r} must have at most {LONGEST_NAME} printable characters, "
+                        "without / and :"
                     )
             if twice := sorted(name for name, number in names.items() if number > 1):
                 raise ConfigurationError(f"names are used twice: {', '.join(twice)}; rename one of the two")
