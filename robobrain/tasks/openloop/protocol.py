@@ -265,7 +265,7 @@ def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
     rows: list[tuple[int, list[float]]] = []
     try:
         if not path.is_file():
-            raise TableError(path.name, 1, "there is no such file", "give a CSV file, from the protocol's on")
+            raise TableError(path.name, 1, "there is no such file", "give its path from the protocol")
         with path.open(newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file)
             header = next(reader, [])
