@@ -15,7 +15,7 @@ from robobrain.brain.inspection import inspect
 from robobrain.brain.interfaces import SECTIONS, parse_devices
 from robobrain.brain.layout import planned_site
 from robobrain.brain.scaling import scale
-from robobrain.brain.selectors import select
+from robobrain.brain.selectors import Selector, Tile, select
 from robobrain.brain.tables import load_tables
 from robobrain.errors import ConfigurationError
 
@@ -130,3 +130,78 @@ def test_any_text_is_a_set_of_devices_or_refused(text: str) -> None:
         assert isinstance(from_text(text), Devices)
     except ConfigurationError:
         return
+
+
+@pytest.mark.parametrize(
+    ("section", "change", "match"),
+    [
+        ("equations", {"unit": "Hz", "weight_nS": 1.0, "high": 1e300}, r"a rate of 1e\+300 Hz"),
+        ("noises", {"noise": {"rate_hz": 1e7, "weight_nS": 1.0}}, r"a rate of 1e\+07 Hz"),
+        (
+            "noises",
+            {"noise": {"mean": 0.0, "deviation": 1.0, "hold_ms": 1e300}},
+            "hold_ms = .* at most a day",
+        ),
+        ("voltages", {"interval_ms": 1e12}, "interval_ms = .* at most a day"),
+        ("voltages", {"name": "a\nb"}, "printable"),
+        ("voltages", {"name": "../a"}, "without / and :"),
+        ("voltages", {"name": "n" * 129}, "at most 128"),
+        ("equations", {"equation": "\uff54"}, "no ASCII character"),
+        (
+            "silenced",
+            {"targets": [{"region": "M1", "tile": {"index": 10**30, "nx": 10**40, "ny": 1}}]},
+            "picks none",
+        ),
+    ],
+)
+def test_what_would_never_end_or_can_not_be_written_is_refused(
+    section: str, change: dict[str, Any], match: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=match):
+        inspect(parse_devices("f", {section: [ENTRIES[section] | change]}), SITE)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "tuned", "match"),
+    [
+        ({"rate": {"gain_hz_per_unit": 1.0, "max_hz": 1e9}}, None, r"a rate of 1e\+09 Hz"),
+        ({"tuning": {"peak_hz": 1e9, "width": 1.0}}, 2, r"a rate of 1e\+09 Hz"),
+        ({"tuning": {"peak_hz": 1.0, "width": 1.0}}, 10**12, "1000000000000 groups"),
+    ],
+)
+def test_an_input_that_would_never_end_is_refused(
+    encoder: dict[str, Any], tuned: int | None, match: str
+) -> None:
+    target: dict[str, Any] = {"region": "M1", "weight_nS": 1.0}
+    if tuned is not None:
+        target["tuned"] = {"first": 0.0, "last": 1.0, "groups": tuned}
+    entry = {
+        "name": "i",
+        "unit": "1",
+        "description": "d",
+        "channels": ["a"],
+        "low": 0.0,
+        "high": 1.0,
+        "provenance": {"assumed": "x"},
+        "encoder": encoder,
+        "targets": [target],
+    }
+    with pytest.raises(ConfigurationError, match=match):
+        inspect(parse_devices("f", {"inputs": [entry]}), SITE)
+
+
+def test_shares_of_a_grid_are_equal_disjoint_and_whole() -> None:
+    population = SITE.populations["M1_L5B_PT"]
+    for nx, ny in ((1, 1), (3, 2), (7, 1), (population.size, 1), (population.size + 5, 1)):
+        picked = []
+        for index in range(nx * ny):
+            tile = {"index": index, "nx": nx, "ny": ny}
+            try:
+                picked.append(
+                    select(Selector(population=population.name, tile=Tile(**tile)), SITE.populations)
+                )
+            except ConfigurationError:
+                assert nx > population.size
+        everyone = np.concatenate(picked)
+        assert np.array_equal(np.sort(everyone), population.first_id + np.arange(population.size))
+        assert max(map(len, picked)) - min(map(len, picked)) <= 2

@@ -19,6 +19,7 @@ from gymnasium.wrappers import FlattenObservation, RecordEpisodeStatistics, Reco
 
 import robobrain  # noqa: F401 (registers the environments)
 from robobrain.body.rig import CAMERAS
+from robobrain.brain.config import local_brain
 from robobrain.errors import ConfigurationError
 from robobrain.tasks.joystick import load_task
 from robobrain.tasks.joystick.direct import JoystickMuscleEnv
@@ -219,6 +220,44 @@ def test_wrong_choices_are_refused_when_the_environment_is_made() -> None:
         gymnasium.make(MUSCLE, observation="list")
     with pytest.raises(ConfigurationError, match="rgb_array"):
         JoystickMuscleEnv(render_mode="ansi")
+
+
+@pytest.mark.parametrize(
+    ("name", "argument", "values"),
+    [
+        (MUSCLE, "task", [3, [], {}, None, b"quick", True]),
+        (TORQUE, "task", [1.5]),
+        (MUSCLE, "body", [3, [], {}]),
+        (MUSCLE, "exchange_ms", ["10", [], None, float("nan")]),
+        (MUSCLE, "observation", [[], 3]),
+        (MUSCLE, "width", ["64", -1, 0, 1.5, True, None, 10**30]),
+        (TORQUE, "height", [[], 10**6]),
+        (MUSCLE, "camera", [[], {}, 3, None]),
+        (MUSCLE, "fatigue", ["no", 3, None, []]),
+        (BRAIN, "brain", [3, [], 0, True, 0.05, b"tiny"]),
+        (BRAIN, "threads", ["1", [], 1.5, float("nan"), True, 10**30, -1]),
+        (BRAIN, "alterations", [3, [], "S1"]),
+        (BRAIN, "connect", [3, [], True, 50051]),
+        (BRAIN, "credentials", [3, [], True]),
+        (BRAIN, "devices", [3, [], True, b"x"]),
+        (BRAIN, "exchange", [[], 3]),
+    ],
+)
+def test_arguments_of_another_kind_are_refused_by_name(name: str, argument: str, values: list[Any]) -> None:
+    others = {"brain": "tiny"} if name == BRAIN else {}
+    for value in values:
+        with pytest.raises(ConfigurationError, match=rf"{argument}.*\b(give|use|choose)\b") as refused:
+            gymnasium.make(name, **others | {argument: value})
+        assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [{"brain": 3}, {"brain": None}, {"brain": "tiny", "threads": "1"}, {"brain": "tiny", "threads": 10**9}],
+)
+def test_a_local_brain_of_another_kind_is_refused(arguments: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match=r"name a size|threads is"):
+        local_brain(**arguments)
 
 
 def test_a_pause_is_described_too() -> None:

@@ -88,6 +88,12 @@ playbacks: [{file: moves.csv, start_ms: [100, 150]}]
         ("duration_ms: 100", "description: Field required"),
         ("{description: x, duration_ms: 105}", "multiple of exchange_ms"),
         ("{description: x, duration_ms: 100, seeds: []}", "seeds"),
+        (
+            f"{{description: x, duration_ms: 100, seeds: [1, {2**64}]}}",
+            "seeds must be .* to 18446744073709551615",
+        ),
+        ("{description: x, duration_ms: 100, record_spikes: -1}", "record_spikes = -1"),
+        ("{description: x, duration_ms: 100, folder: /etc}", "row folder: .*leave it out"),
         ("{description: x, duration_ms: 100, brian: tiny}", "brian"),
         ("{description: x, duration_ms: 100, devices: {fields: 3}}", "row fields: not a list"),
         (
@@ -116,13 +122,28 @@ def test_a_protocol_that_can_not_be_used_is_refused_with_its_place(
     [
         ("tracks: [{port: nose, equation: t}]", "no input 'nose'"),
         ("tracks: [{port: touch, channels: [tail], equation: t}]", "no channel 'tail'"),
-        ("tracks: [{port: touch, equation: 1/t}]", "no finite value at 0 ms"),
-        ("playbacks: [{file: missing.csv}]", "missing.csv.*not readable"),
-        ("playbacks: [{file: bad.csv}]", "bad.csv.*give t_ms rising"),
+        ("tracks: [{port: touch, equation: 1/t}]", "track touch: '1/t' has no value .* at 0 ms"),
+        ("tracks: [{port: touch, equation: 10**(t*1e3)}]", "has no value .* at 40 ms"),
+        ("playbacks: [{file: missing.csv}]", "missing.csv.*no such file"),
+        ("playbacks: [{file: /dev/zero}]", "zero, row 1: there is no such file"),
+        ("playbacks: [{file: bad.csv}]", "bad.csv, row 2: t_ms does not rise from 0.*give t_ms rising"),
+        ("playbacks: [{file: back.csv}]", "back.csv, row 4: t_ms does not rise"),
+        ("playbacks: [{file: ragged.csv}]", "ragged.csv, row 3: 3 values for 2 columns"),
+        ("playbacks: [{file: nan.csv}]", "nan.csv, row 3: not all values are finite"),
+        ("playbacks: [{file: twice.csv}]", "twice.csv, row 1: .*each column once"),
+        ("playbacks: [{file: empty.csv}]", "empty.csv, row 1: .*t_ms"),
     ],
 )
 def test_inputs_that_do_not_fit_the_brain_are_named(tmp_path: Path, entry: str, match: str) -> None:
-    (tmp_path / "bad.csv").write_text("t_ms,touch/grip\n5,1\n", encoding="utf-8")
+    for name, text in {
+        "bad": "t_ms,touch/grip\n5,1\n",
+        "back": "t_ms,touch/grip\n0,1\n5,1\n3,1\n",
+        "ragged": "t_ms,touch/grip\n0,1\n5,1,7\n",
+        "nan": "t_ms,touch/grip\n0,1\n5,nan\n",
+        "twice": "t_ms,touch/grip,touch/grip\n0,1,1\n",
+        "empty": "",
+    }.items():
+        (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
     file = tmp_path / "mine.yaml"
     file.write_text(f"description: x\nduration_ms: 100\n{entry}\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=f"(?s){match}"):
@@ -149,6 +170,50 @@ playbacks: [{{file: moves.csv, start_ms: [100, 9980]}}]
     np.testing.assert_array_equal(second[:3, grip], [7, 0, 0])
     foot = description().input_slice("stimulation").start
     np.testing.assert_allclose([first[-3, foot], first[-1, foot], second[1, foot]], [0.0, 9.99, 10.01])
+
+
+@pytest.mark.parametrize(
+    ("devices", "match"),
+    [
+        (
+            "voltages: [{name: motor_rate_hz, targets: [{region: M1}], provenance: x}]",
+            "records motor_rate_hz",
+        ),
+        ("voltages: [{name: brain_input, targets: [{region: M1}], provenance: x}]", "records brain_input"),
+        (
+            "fields: [{name: f, signal: lfp, groups: {a: [{region: BG}]}, provenance: x}]",
+            "do not tell I_syn_ex",
+        ),
+        (
+            "inputs: [{name: i, unit: '1', description: d, channels: [a], low: 0, high: 1, provenance: "
+            "{assumed: x}, encoder: {spikes: {gain_per_unit: 1, max_spikes: 21}}, "
+            "targets: [{region: M1, weight_nS: 1}]}]",
+            "max_spikes = 21",
+        ),
+    ],
+)
+def test_what_only_a_built_brain_can_refuse_leaves_no_run(tmp_path: Path, devices: str, match: str) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        f"description: x\nduration_ms: 100\nbrain: tiny\ndevices:\n  {devices}\n", encoding="utf-8"
+    )
+    protocol = load_protocol(tmp_path / "mine.yaml")
+    with pytest.raises(ConfigurationError, match=match):
+        run_open_loop(OpenLoopPlan(protocol=protocol, out=tmp_path / "run", threads=1))
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_history_without_a_sample_so_far_is_an_empty_stream(tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        "description: x\nduration_ms: 100\nbrain: tiny\nrecord_spikes: false\ndevices:\n  voltages:\n"
+        "    - {name: v, targets: [{population: M1_L5B_PT}], interval_ms: 500, provenance: x}\n",
+        encoding="utf-8",
+    )
+    protocol = load_protocol(tmp_path / "mine.yaml")
+    result = run_open_loop(OpenLoopPlan(protocol=protocol, out=tmp_path / "run", threads=1))
+    run = recording.open(tmp_path / "run")
+    t_ms, values = run.array("v")
+    assert result.status == "complete"
+    assert (len(t_ms), values.shape) == (0, (0, len(run.streams["v"].columns)))
 
 
 @pytest.mark.parametrize("duration", ["inf", "nan", "1e12", "1e300", "86400010", "-10", "0"])

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from made_up_runs import make_run
+from made_up_runs import made_up_populations, make_run
 from typer.testing import CliRunner
 
 from robobrain import recording
@@ -103,6 +103,44 @@ def test_nwb_of_irregular_samples_events_and_nothing(tmp_path: Path) -> None:
         assert events["annotation"].tolist() == ["reward"]
         assert nwb.units is None
         assert nwb.trials is None
+
+
+@pytest.mark.parametrize("kind", ["nwb", "neo", "parquet", "sonata"])
+def test_a_run_that_ended_before_its_first_exchange_is_exported(tmp_path: Path, kind: str) -> None:
+    pytest.importorskip({"nwb": "pynwb", "neo": "neo", "parquet": "pyarrow", "sonata": "h5py"}[kind])
+    with recording.create(tmp_path / "run", {"brain": {"populations": made_up_populations()}}):
+        pass
+    empty = recording.open(tmp_path / "run")
+    assert empty.populations
+    assert not len(empty.spikes()[0])
+    assert export(empty, kind).exists()
+
+
+def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    with recording.create(tmp_path / "run", {}) as writer:
+        writer.declare("n" * 300, "1", ("x",))
+        writer.append("n" * 300, [1.0], [1.0])
+    for _ in range(2):
+        with pytest.raises(RecordingError, match=r"Can't write .*too long"):
+            export(recording.open(tmp_path / "run"), "parquet")
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+
+
+def test_a_streams_name_leads_to_no_other_file(tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet")
+    names = ("spikes", "../out", "events")
+    with recording.create(tmp_path / "run", {}) as writer:
+        writer.event(1.0, "cue")
+        for value, name in enumerate(names):
+            writer.declare(name, "1", ("x",))
+            writer.append(name, [1.0], [float(value)])
+    folder = export(recording.open(tmp_path / "run"), "parquet")
+    written = {path.stem: parquet.read_table(path) for path in folder.iterdir()}
+    assert set(written) == {"events", "events-stream", "spikes-stream", "..%2Fout"}
+    assert [written[f][0:1]["x"].to_pylist() for f in ("spikes-stream", "..%2Fout")] == [[0.0], [1.0]]
+    assert written["events"]["name"].to_pylist() == ["cue"]
+    assert {path.name for path in tmp_path.iterdir()} == {"run", "run-parquet"}
 
 
 def test_neo_block_is_what_elephant_takes(run: recording.Run, tmp_path: Path) -> None:

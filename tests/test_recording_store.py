@@ -418,3 +418,28 @@ def test_committer_waits_for_nothing_when_idle(tmp_path: Path) -> None:
     committer.flush()
     committer.close()
     assert committer.failure is None
+
+
+@pytest.mark.parametrize("path", [3, None, [], b"run"])
+def test_what_is_no_path_is_no_run(path: Any) -> None:
+    with pytest.raises(RecordingError, match="is no path of a run directory"):
+        recording.open(path)
+
+
+@pytest.mark.parametrize(
+    ("read", "says"),
+    [
+        (lambda run: run.array(["x"]), "no stream"),
+        (lambda run: run.array("x", "0"), "'0' is no time of a window"),
+        (lambda run: run.array("x", 0.0, float("nan")), "nan is no time of a window"),
+        (lambda run: run.spikes(None, [1.0]), "is no time of a window"),
+        (lambda run: run.spikes(["M1"]), "no population"),
+        (lambda run: run.spikes(np.array([1, 2])), "no population"),
+    ],
+)
+def test_odd_names_and_windows_are_refused(tmp_path: Path, read: Any, says: str) -> None:
+    with recording.create(tmp_path / "run", {}) as writer:
+        writer.declare("x", "1", ("x",))
+        writer.append("x", [1.0], [1.0])
+    with pytest.raises(RecordingError, match=says):
+        read(recording.open(tmp_path / "run"))

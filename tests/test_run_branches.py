@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import subprocess
 import sys
+import weakref
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,9 @@ from robobrain.errors import ConfigurationError, TableError
 from robobrain.recording import check
 from robobrain.recording import open as open_run
 from robobrain.tasks.joystick.branches import Condition, branch, load_condition
+from robobrain.tasks.joystick.loop import Frame
 from robobrain.tasks.joystick.runner import RunPlan, run_plan
+from robobrain.tasks.joystick.streams import FLUSH_MS, Recorder
 
 ROBOBRAIN = str(Path(sys.executable).with_name("robobrain"))
 
@@ -131,3 +134,24 @@ def test_branches_share_the_past_and_differ_after(run: Path, tmp_path: Path) -> 
     rate = branches["lesion"].array("region_rate_hz")[1]
     column = branches["lesion"].streams["region_rate_hz"].columns.index("M1")
     assert (np.diff(rate[1:, column]) < 0.0).all()
+
+
+@pytest.mark.slow
+def test_a_branch_is_on_disk_while_it_goes_on_and_holds_no_frames(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alive: list[int] = []
+    frames: list[weakref.ref[Frame]] = []
+    add = Recorder.add
+
+    def observed(recorder: Recorder, frame: Frame) -> None:
+        frames.append(weakref.ref(frame))
+        add(recorder, frame)
+        alive.append(sum(one() is not None for one in frames))
+
+    monkeypatch.setattr(Recorder, "add", observed)
+    (one, *_) = branch(run, [Condition(name="a")], at_ms=100.0, for_ms=2000.0, out=tmp_path / "out", jobs=1)
+    assert len(frames) == 400
+    assert max(alive) <= FLUSH_MS / 10.0 + 3
+    _, path_mm = open_run(one.path).array("joystick_mm")
+    assert one.largest_pull_mm == path_mm[:, 1].max()

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -24,6 +25,7 @@ from robobrain.bridge.administration import ServerLink
 from robobrain.bridge.remote import RemoteBrain
 from robobrain.cli.app import app
 from robobrain.errors import BrainFault, ConfigurationError
+from robobrain.recording import figures
 from robobrain.tasks.joystick.loop import EXCHANGES, Exchange, Frame
 from robobrain.tasks.joystick.protocol import load_protocol
 from robobrain.tasks.joystick.replay import Journal, replay
@@ -117,6 +119,23 @@ def test_a_recorded_session_is_bit_identical_over_grpc(
         assert replay(local.out) == journal.exchanges > 50
         run_plan(journal.resumption(tmp_path / "again", ()), record=journal)
         assert_equal_runs(local.out, tmp_path / "again")
+
+
+def test_a_servers_brain_is_free_again_while_figures_are_drawn(
+    front: Front, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clients: list[str] = []
+    draw = figures.write
+
+    def observed(*arguments: Any) -> Any:
+        with ServerLink(front.address) as link:
+            clients.extend(seat.client for seat in link.status().seats)
+        return draw(*arguments)
+
+    monkeypatch.setattr(figures, "write", observed)
+    result = run_plan(RunPlan(out=tmp_path / "run", trials=1, connect=front.address))
+    assert clients == ["", ""]
+    assert {file.name for file in result.files} >= {"session.png", "raster.png"}
 
 
 def test_a_lost_remote_brain_truncates_the_episode_and_reset_goes_on(front: Front) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
 from importlib import resources
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from pydantic import TypeAdapter, ValidationError
 
-from robobrain.errors import ConfigurationError, TableError
+from robobrain.errors import TableError
+from robobrain.yaml_files import read_yaml
 
 T = TypeVar("T")
 
@@ -33,16 +34,11 @@ def load(specification: type[T], source: str | Path) -> T:
         source: Path of a file, or the bare name of one that comes with robobrain.
 
     Raises:
-        TableError: An entry is missing, unknown or invalid, or a number has no provenance.
-        ConfigurationError: The file can't be read or is no YAML mapping.
+        TableError: The file can't be read, or is no YAML mapping; an entry is missing, unknown or invalid, or
+            a number has no provenance.
     """
-    name, text = _read(source)
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError(f"{name}: no valid YAML ({error}). Fix: correct the syntax.") from error
-    if not isinstance(content, dict):
-        raise ConfigurationError(f"{name}: holds no mapping. Fix: start from robobrain's own file.")
+    path = _find(source)
+    name, content = path.name, read_yaml(path)
     provenance = _take_provenance(name, content)
     _check_provenance(name, content, provenance)
     try:
@@ -54,18 +50,11 @@ def load(specification: type[T], source: str | Path) -> T:
         raise TableError(name, entry, first["msg"], fix) from error
 
 
-def _read(source: str | Path) -> tuple[str, str]:
-    """Return the file's name and text."""
+def _find(source: str | Path) -> Path | Traversable:
     packaged = resources.files("robobrain.body") / "data" / str(source)
-    try:
-        if isinstance(source, str) and Path(source).name == source and packaged.is_file():
-            return source, packaged.read_text(encoding="utf-8")
-        return Path(source).name, Path(source).read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConfigurationError(
-            f"{source}: can't be read ({error.strerror}). Fix: give a readable file, or the name of one in"
-            " robobrain/body/data."
-        ) from error
+    if isinstance(source, str) and Path(source).name == source and packaged.is_file():
+        return packaged
+    return Path(source)
 
 
 def _take_provenance(name: str, content: dict[str, Any]) -> dict[str, str]:

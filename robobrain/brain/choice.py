@@ -10,6 +10,7 @@ from robobrain.brain.scaling import scale
 from robobrain.brain.sizes import parse_scale, split_family
 from robobrain.brain.spec import BrainSpec
 from robobrain.brain.tables import BrainTables, load_tables
+from robobrain.errors import ConfigurationError
 from robobrain.plugins import load, offered
 
 DEFAULT_SIZE = "small"
@@ -44,6 +45,10 @@ def choose(brain: str) -> BrainChoice:
         ConfigurationError: There is no such size or folder.
         TableError: The folder's tables are invalid.
     """
+    if not isinstance(brain, str):
+        raise ConfigurationError(
+            f"the brain is {brain!r:.60}; name a size, a part of all neurons or a folder"
+        )
     own = load_tables()
     plain, _ = split_family(brain)
     if plain in own.sizes.sizes or parse_scale(plain) is not None:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 LONGEST_EXCHANGE_MS = 1000.0
 """Longest period of an exchange (*assumed*: a limb that hears of itself once a second is not controlled)."""
+MOST_THREADS = 1024
+"""Largest number of threads (*assumed*: more than one machine has cores)."""
 _MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1", "-n")
 
 
@@ -101,8 +103,11 @@ def kernel_config(
     load_interfaces(interfaces, {population.name: population.region for population in spec.populations})
     if ranks is None:  # those of a launcher may share it among several machines
         check_fits(choice.tables, spec)
-    if threads is not None and threads < 1:
-        raise ConfigurationError(f"threads is {threads}; use 1 or more, or leave it out for the size's own.")
+    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS):
+        raise ConfigurationError(
+            f"threads is {threads!r:.40}; use 1 or more, at most {MOST_THREADS}, or leave it out for the "
+            "size's own."
+        )
     if ranks is not None and ranks < 0:
         raise ConfigurationError(f"ranks is {ranks}; use 1 or more, or leave it out for one process.")
     limits = Limits(count=snapshots, private_bytes=snapshot_bytes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, Protocol
@@ -16,6 +17,9 @@ from robobrain.brain.monitors import DirectOutputMonitor, SpikeTimesDecoder
 from robobrain.brain.signals import DirectEquationSource, GlobalSource, Silence, UniformRegionSource
 from robobrain.brain.sources import DirectInputSource
 from robobrain.errors import ConfigurationError
+
+LONGEST_NAME = 128
+"""Characters of a device's name, which becomes that of a stream, of files and of figures (*assumed*)."""
 
 
 class _Named(Protocol):
@@ -53,8 +57,14 @@ class Devices(Declared):
     def __post_init__(self) -> None:
         sources: tuple[_Named, ...] = (*self.inputs, *self.equations, *self.noises, *self.rhythms)
         monitors: tuple[_Named, ...] = (*self.outputs, *self.fields, *self.voltages)
-        for names in ([device.name for device in sort] for sort in (sources, monitors, self.silenced)):
-            if twice := sorted({name for name in names if names.count(name) > 1}):
+        for names in (Counter(device.name for device in sort) for sort in (sources, monitors, self.silenced)):
+            for name in names:
+                if len(name) > LONGEST_NAME or not name.isprintable() or set(name) & set("/:"):
+                    raise ConfigurationError(
+                        f"the name {name[:40]!r} must have at most {LONGEST_NAME} printable characters, "
+                        "without / and :"
+                    )
+            if twice := sorted(name for name, number in names.items() if number > 1):
                 raise ConfigurationError(f"names are used twice: {', '.join(twice)}; rename one of the two")
         if not 0 < self.history_ms < float("inf"):
             raise ConfigurationError(f"history_ms = {self.history_ms} must be positive and finite")

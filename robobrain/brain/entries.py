@@ -36,6 +36,9 @@ Number = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Index = Annotated[int, Field(ge=0, strict=True)]
 
+MOST_TARGETS = 10_000
+"""Groups of neurons that one source may drive (*assumed*: what a brain on one machine could use)."""
+
 
 class Entry(BaseModel):
     """Base of all entries: unknown fields are refused."""
@@ -238,6 +241,12 @@ class InputEntry(_Port):
 
     def source(self) -> DirectInputSource:
         """Return the declaration."""
+        groups = sum(1 if target.tuned is None else target.tuned.groups for target in self.targets)
+        if groups * len(self.channels) > MOST_TARGETS:
+            raise ConfigurationError(
+                f"{groups} groups for each of {len(self.channels)} channels: give at most {MOST_TARGETS:,} "
+                "in all"
+            )
         return DirectInputSource(
             name=self.name,
             unit=self.unit,

@@ -181,6 +181,9 @@ def _parse(text: str) -> ast.expr:
         raise ConfigurationError(
             f"equation {_shown(text)}: {len(text)} characters, at most {LONGEST_TEXT} are allowed"
         )
+    if strange := next((character for character in text if not character.isascii()), None):
+        # Python's parser takes many letters for those that they look like.
+        raise ConfigurationError(f"equation {_shown(text)}: {strange!r} is no ASCII character")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error")

@@ -18,11 +18,12 @@ from robobrain.brain.signals import (
     DirectEquationSource,
     GaussianNoise,
     GlobalSource,
+    PoissonNoise,
     UniformRegionSource,
     Unit,
 )
 from robobrain.brain.site import Site
-from robobrain.brain.sources import CurrentEncoder, DirectInputSource
+from robobrain.brain.sources import CurrentEncoder, DirectInputSource, RateEncoder, TuningEncoder
 from robobrain.errors import ConfigurationError
 
 
@@ -53,6 +54,12 @@ _WRITE_US = 1.5  # one value written to one generator
 _COUNTER_US = 5.0  # one channel read; two or three share a counting neuron
 _SAMPLE_US = 0.1  # one quantity of one neuron recorded once and read
 _BLOCK_US = 0.4  # one sample of an equation computed and written
+
+
+LARGEST_RATE_HZ = 1e6
+"""Largest rate of a Poisson train (*assumed*: 500 spikes in a time step; NEST never ends drawing 1e300)."""
+LONGEST_MS = 86_400_000.0
+"""Longest time between two samples or draws, a day (*assumed*)."""
 
 
 def inspect(devices: Devices, site: Site) -> list[DeviceRow]:
@@ -96,6 +103,12 @@ def _steps(site: Site) -> int:
 def _input_row(source: DirectInputSource, site: Site) -> DeviceRow:
     with _naming(f"input {source.name}"):
         site.delay_ms(source.name, source.delay_ms)
+        for target in source.targets:
+            match source.encoder:
+                case RateEncoder(max_hz=max_hz):
+                    _check_rate(max_hz)
+                case TuningEncoder(peak_hz=peak_hz, baseline_hz=baseline_hz):
+                    _check_rate(baseline_hz + abs(target.gain) * peak_hz)
         if isinstance(source.encoder, CurrentEncoder):
             groups = [ids for t in source.targets for _, ids in site.neurons(source.name, t.selector)]
         else:
@@ -123,11 +136,10 @@ def _equation_row(source: DirectEquationSource, site: Site) -> DeviceRow:
                 f"{site.resolution_ms:g} ms and divide the exchange of {site.exchange_ms:g} ms"
             )
         if source.unit is Unit.RATE:
+            _check_rate(source.high)
             neurons = sum(len(select(target, site.populations)) for target in source.targets)
         else:
-            neurons = sum(
-                len(ids) for target in source.targets for _, ids in site.neurons(source.name, target)
-            )
+            neurons = _count(source, site)
     samples = site.exchange_ms / source.sample_ms
     return DeviceRow(
         kind="equation",
@@ -144,15 +156,10 @@ def _noise_row(source: UniformRegionSource, site: Site) -> DeviceRow:
     with _naming(f"noise {source.name}"):
         site.delay_ms(source.name, source.delay_ms)
         if gaussian is not None:
-            if not is_multiple(gaussian.hold_ms, site.resolution_ms):
-                raise ConfigurationError(
-                    f"hold_ms = {gaussian.hold_ms:g} must be a multiple of the resolution "
-                    f"{site.resolution_ms:g} ms"
-                )
-            neurons = sum(
-                len(ids) for target in source.targets for _, ids in site.neurons(source.name, target)
-            )
-        else:
+            _check_period("hold_ms", gaussian.hold_ms, site)
+            neurons = _count(source, site)
+        elif isinstance(source.noise, PoissonNoise):
+            _check_rate(source.noise.rate_hz)
             neurons = sum(len(select(target, site.populations)) for target in source.targets)
     return DeviceRow(
         kind="noise",
@@ -218,7 +225,7 @@ def _output_row(monitor: DirectOutputMonitor, site: Site) -> DeviceRow:
 def _history_rows(devices: Devices, site: Site) -> Iterator[DeviceRow]:
     for field in devices.fields:
         with _naming(f"field {field.name}"):
-            _check_interval(field.interval_ms, site)
+            _check_period("interval_ms", field.interval_ms, site)
             neurons = sum(len(membranes(field.name, pool, site)) for pool in field.groups.values())
         quantities = 1 if field.signal is FieldSignal.POTENTIAL else 2
         samples = neurons * quantities * site.exchange_ms / field.interval_ms
@@ -232,7 +239,7 @@ def _history_rows(devices: Devices, site: Site) -> Iterator[DeviceRow]:
         )
     for voltage in devices.voltages:
         with _naming(f"voltage {voltage.name}"):
-            _check_interval(voltage.interval_ms, site)
+            _check_period("interval_ms", voltage.interval_ms, site)
             neurons = len(membranes(voltage.name, voltage.targets, site))
         yield DeviceRow(
             kind="voltage",
@@ -244,11 +251,17 @@ def _history_rows(devices: Devices, site: Site) -> Iterator[DeviceRow]:
         )
 
 
-def _check_interval(interval_ms: float, site: Site) -> None:
-    if not is_multiple(interval_ms, site.resolution_ms):
+def _check_period(name: str, period_ms: float, site: Site) -> None:
+    if not is_multiple(period_ms, site.resolution_ms) or period_ms > LONGEST_MS:
         raise ConfigurationError(
-            f"interval_ms = {interval_ms:g} must be a multiple of the resolution {site.resolution_ms:g} ms"
+            f"{name} = {period_ms:g} must be a multiple of the resolution {site.resolution_ms:g} ms and at "
+            "most a day"
         )
+
+
+def _check_rate(rate_hz: float) -> None:
+    if rate_hz > LARGEST_RATE_HZ:
+        raise ConfigurationError(f"a rate of {rate_hz:g} Hz; give at most {LARGEST_RATE_HZ:g} Hz")
 
 
 @contextmanager

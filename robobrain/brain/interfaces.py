@@ -15,11 +15,11 @@ from robobrain.brain.devices import SECTIONS, Devices, problems, validated
 from robobrain.brain.entries import InputEntry, OutputEntry, Provenance
 from robobrain.brain.histories import FieldOutputMonitor, VoltageMonitor
 from robobrain.brain.monitors import DirectOutputMonitor
-from robobrain.brain.reading import read_yaml
 from robobrain.brain.selectors import Selector, check_names
 from robobrain.brain.signals import DirectEquationSource, GlobalSource, Silence, UniformRegionSource
 from robobrain.brain.sources import DirectInputSource
 from robobrain.errors import ConfigurationError, TableError
+from robobrain.yaml_files import read_yaml
 
 
 class _Named(Protocol):
@@ -90,8 +90,7 @@ def load_devices(path: Path | None) -> Devices:
 def read_document(path: Path | None) -> tuple[str, dict[str, Any]]:
     """Return name and content of a YAML file of sources and monitors; None means the default wiring."""
     resource = files("robobrain.brain") / "data" / "interfaces.yaml" if path is None else path
-    document = read_yaml(resource.name, resource.read_text)
-    return resource.name, document
+    return resource.name, read_yaml(resource)
 
 
 def parse_devices(file: str, document: Mapping[str, Any]) -> Devices:
@@ -141,7 +140,7 @@ def _declared(kind: type[Any], item: object) -> Any:
 def _load_list(file: str, section: str, raw: object, make: Callable[[object], _S]) -> tuple[_S, ...]:
     if not isinstance(raw, list):
         raise TableError(file, section, "not a list", f"give a list of entries under {section}")
-    specs: list[_S] = []
+    specs: dict[str, _S] = {}
     for position, item in enumerate(raw):
         name = item.get("name", position) if isinstance(item, dict) else position
         entry = f"{section}/{name}"
@@ -151,10 +150,10 @@ def _load_list(file: str, section: str, raw: object, make: Callable[[object], _S
             raise TableError(file, entry, problems(error), "correct the named fields") from error
         except ConfigurationError as error:
             raise TableError(file, entry, str(error), "correct the entry") from error
-        if any(made.name == other.name for other in specs):
+        if made.name in specs:
             raise TableError(file, entry, "this name is used twice", "rename one of the two")
-        specs.append(made)
-    return tuple(specs)
+        specs[made.name] = made
+    return tuple(specs.values())
 
 
 def _check_names(file: str, entry: str, selectors: list[Selector], regions: Mapping[str, str]) -> None:

@@ -1,4 +1,4 @@
-"""Reading of tables: CSV files to validated rows that know where they stand, YAML files to mappings."""
+"""Reading of tables: CSV files to validated rows that know where they stand."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-import yaml
 from pydantic import BaseModel, ValidationError
 
 from robobrain.errors import ConfigurationError, TableError
@@ -95,50 +94,6 @@ def read_table(
             table.pop(name, None)
             table[name] = placed
     return table
-
-
-def read_yaml(file: str, read_text: Callable[[str], str]) -> dict[Any, Any]:
-    """Return the mapping in a YAML file in which no key is given twice and nothing contains itself.
-
-    Args:
-        file: Name of the file, for errors.
-        read_text: Returns its content in the encoding that it is called with.
-
-    Raises:
-        TableError: It can't be read, or is no mapping.
-    """
-    try:
-        document = yaml.load(read_text("utf-8"), Loader=_StrictLoader)
-    except yaml.MarkedYAMLError as error:
-        line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise TableError(file, line, f"not readable as YAML: {error.problem}", "correct the file") from error
-    except OSError as error:
-        raise TableError(file, 1, f"can't be read ({error})", "give the path of a YAML file") from error
-    except RecursionError as error:
-        raise TableError(file, 1, "is nested too deeply to be read", "use fewer brackets") from error
-    except (ValueError, ArithmeticError, LookupError, AttributeError, yaml.YAMLError) as error:
-        # PyYAML lets errors of what it constructs through: 2001-99-99, !!bool maybe, !!timestamp soon.
-        raise TableError(file, 1, f"not readable as YAML: {error}", "correct the file") from error
-    if not isinstance(document, dict):
-        raise TableError(file, 1, "not a mapping", "give named sections")
-    return document
-
-
-class _StrictLoader(yaml.SafeLoader):
-    """Plain YAML, except that a key given twice is an error, not a silent loss, as is a node in itself."""
-
-    def construct_document(self, node: yaml.Node) -> Any:
-        # In one go rather than level by level, which PyYAML does for nodes that contain themselves.
-        return self.construct_object(node, deep=True)
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode)]
-        twice = {key for key in keys if keys.count(key) > 1}
-        if twice:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key given twice: {', '.join(twice)}", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
 
 
 def _check_header(file: str, columns: list[str], row_type: type[Model]) -> None:

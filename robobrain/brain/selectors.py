@@ -236,9 +236,16 @@ def _pick_tile(tile: Tile, population: PlacedPopulation) -> NodeIds:
     # Cells of a lattice share coordinates; ties in a fixed random order keep the cuts from tilting the tiles.
     ties = generator(0, "tile", population.name).permutation(population.size)
     along_x = np.lexsort((ties, population.x_mm))
-    slab = np.array_split(along_x, tile.nx)[tile.index % tile.nx]
+    slab = _share(along_x, tile.index % tile.nx, tile.nx)
     along_y = slab[np.lexsort((ties[slab], population.y_mm[slab]))]
-    return np.sort(np.array_split(along_y, tile.ny)[tile.index // tile.nx]).astype(np.int64)
+    return np.sort(_share(along_y, tile.index // tile.nx, tile.ny)).astype(np.int64)
+
+
+def _share(cells: NodeIds, index: int, parts: int) -> NodeIds:
+    """Return one of ``parts`` equal shares, however many there are; the first ones get what is left over."""
+    each, over = divmod(cells.size, parts)
+    first = index * each + min(index, over)
+    return cells[first : first + each + (index < over)]
 
 
 def _pick_cells(cells: tuple[int, ...], population: PlacedPopulation) -> NodeIds:

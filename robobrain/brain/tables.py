@@ -17,7 +17,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from robobrain.brain.reading import Model, Placed, read_table, read_yaml
+from robobrain.brain.reading import Model, Placed, read_table
 from robobrain.brain.rows import (
     EVERY_LAYER,
     INHIBITORY_RECEPTORS,
@@ -34,6 +34,7 @@ from robobrain.brain.rows import (
 )
 from robobrain.brain.sizes import CURRENT, mixed, neighbours, parse_scale, size_between, split_family
 from robobrain.errors import ConfigurationError, TableError
+from robobrain.yaml_files import read_yaml
 
 SIZES = "sizes.yaml"
 TABLES = ("neurons", "populations", "projections", "gains", "drives", "resting_targets")
@@ -240,7 +241,7 @@ def _check_gain(gain: Placed[GainRow], regions: dict[str, set[str]]) -> None:
 
 
 def _read_sizes(path: Path) -> SizesFile:
-    content = read_yaml(path.name, lambda encoding: path.read_text(encoding=encoding))
+    content = read_yaml(path)
     try:
         return SizesFile.model_validate(content)
     except ValidationError as error:

@@ -46,6 +46,6 @@ def branch(
         figure = draw(open_run(run), {one.condition.name: open_run(one.path) for one in branches}, at_ms)
         figure.savefig(folder / FIGURE)
     for one in branches:
-        pull_mm = max(float(frame.joystick_mm[:, 1].max()) for frame in one.frames)
+        pull_mm = one.largest_pull_mm
         console.print(f"{one.condition.name}: largest pull {pull_mm:.1f} mm, {one.path}", soft_wrap=True)
     console.print(f"figure {folder / FIGURE}", soft_wrap=True)

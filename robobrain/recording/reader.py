@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +60,10 @@ def open_run(path: str | os.PathLike[str]) -> Run:
     Raises:
         RecordingError: If there is no run, one this version can't read, or one whose store is missing.
     """
-    run = Run(Path(path))
+    try:
+        run = Run(Path(path))
+    except TypeError:
+        raise RecordingError(f"{path!r:.60} is no path of a run directory.") from None
     if not run.segments and run.status != "running":
         raise RecordingError(
             f"The store of {run.path} is missing: there is no {segment_name(0)}. Fix: copy the whole "
@@ -189,7 +193,7 @@ class Run:
         Raises:
             RecordingError: If the run has no such stream, or a segment can't be read.
         """
-        stream = self.streams.get(name)
+        stream = self.streams.get(name) if isinstance(name, str) else None
         if stream is None:
             raise RecordingError(
                 f"{self.path} has no stream '{name}'. It has: {', '.join(self.streams) or 'none'}."
@@ -242,7 +246,7 @@ class Run:
         return np.concatenate(times), np.concatenate(senders)
 
     def _population(self, name: str) -> Population:
-        if name not in self.populations:
+        if not isinstance(name, str) or name not in self.populations:
             raise RecordingError(
                 f"{self.path} has no population '{name}'. It has: {', '.join(self.populations) or 'none'}."
             )
@@ -268,6 +272,9 @@ class Run:
         t1_ms: float | None = None,
     ) -> Iterator[tuple[Any, ...]]:
         """Yield the rows of all segments; a query with a window ends with its two parameters."""
+        for time_ms in (t0_ms, t1_ms):
+            if time_ms is not None and (not isinstance(time_ms, Real) or np.isnan(float(time_ms))):
+                raise RecordingError(f"{time_ms!r:.60} is no time of a window: give ms, or None for no end.")
         if "t1_ms >=" in query:
             parameters += (-np.inf if t0_ms is None else t0_ms, np.inf if t1_ms is None else t1_ms)
         for path in self._overlapping(t0_ms, t1_ms):

@@ -28,6 +28,8 @@ class HistoryRecorder:
     def add(self, samples: Sequence[Samples], offset_ms: float = 0.0) -> None:
         """Take what monitors handed out in an episode that began at ``offset_ms`` of session time."""
         for chunk in samples:
+            if not len(chunk.t_ms):
+                continue
             values = chunk.values.astype(self._types[chunk.monitor])
             self._writer.append(chunk.monitor, offset_ms + chunk.t_ms, values)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import shutil
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -33,7 +35,7 @@ def export(run: Run, kind: str, destination: Path | None = None, neurons: str = 
 
     Raises:
         RecordingError: Unknown format or neurons, a package is missing, the destination exists, or can't be
-            written.
+            written; nothing is left behind then.
     """
     if kind not in FORMATS:
         raise RecordingError(f"No format '{kind}'. There are: {', '.join(FORMATS)}.")
@@ -52,6 +54,17 @@ def export(run: Run, kind: str, destination: Path | None = None, neurons: str = 
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         write(run, target, chosen)
-    except OSError as error:
-        raise RecordingError(f"Can't write {target}: {error}.") from error
+    except BaseException as error:
+        _remove(target)
+        if isinstance(error, OSError):
+            raise RecordingError(f"Can't write {target}: {error}.") from error
+        raise
     return target
+
+
+def _remove(target: Path) -> None:
+    if target.is_dir():
+        shutil.rmtree(target)
+    else:
+        with contextlib.suppress(OSError):
+            target.unlink()

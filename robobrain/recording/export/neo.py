@@ -36,8 +36,8 @@ def to_neo(run: Run, neurons: Neurons | None = None) -> neo.Block:
         name=run.path.resolve().name,
         description="robobrain run",
         run_id=str(manifest["run_id"]),
-        seed=manifest.get("seed"),
         brain=str((manifest.get("brain") or {}).get("identity")),
+        **({"seed": manifest["seed"]} if "seed" in manifest else {}),  # NIX takes no None
     )
     segment = neo.Segment(name="session")
     block.segments.append(segment)

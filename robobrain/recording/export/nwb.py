@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -67,8 +68,9 @@ def write_nwb(run: Run, file: Path, neurons: Neurons) -> None:
             nwb.processing["ecephys" if name in BRAIN or name in monitors else "behavior"].add(series)
     _add_events(nwb, run)
     _add_trials(nwb, run)
-    if neurons.count:
-        nwb.units = _units(run, neurons)
+    trains = spike_trains(run, neurons) if neurons.count else {}
+    if any(map(len, trains.values())):
+        nwb.units = _units(run, neurons, trains)
     with NWBHDF5IO(str(file), "w") as io:
         io.write(nwb)
 
@@ -184,8 +186,7 @@ def _add_trials(nwb: NWBFile, run: Run) -> None:
         nwb.add_trial(start_time=trial["begin_ms"] / 1e3, stop_time=trial["end_ms"] / 1e3, **row)
 
 
-def _units(run: Run, neurons: Neurons) -> Units:
-    trains = spike_trains(run, neurons)
+def _units(run: Run, neurons: Neurons, trains: Mapping[int, FloatArray]) -> Units:
     fired = {neuron: train for neuron, train in trains.items() if len(train)}
     home = {int(i): run.populations[name] for name, ids in neurons.ids.items() for i in ids}
     times = VectorData(

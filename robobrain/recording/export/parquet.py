@@ -15,10 +15,13 @@ from robobrain.recording.reader import Run
 
 WINDOW_MS = 60_000.0
 """Spikes and samples are written in pieces of this much session time, so that memory stays small."""
+TABLES = ("trials", "events", "spikes")
 
 
 def write_parquet(run: Run, folder: Path, neurons: Neurons) -> None:
     """Write ``trials``, ``events``, ``spikes`` and a table per stream into ``folder``.
+
+    A stream that has one of these three names is written as ``NAME-stream``.
 
     The unit of a stream is in the metadata of its table, under ``unit``.
     """
@@ -37,7 +40,8 @@ def write_parquet(run: Run, folder: Path, neurons: Neurons) -> None:
     if neurons.count:
         _write_spikes(run, folder / "spikes.parquet", neurons)
     for name in run.streams:
-        _write_stream(run, folder / f"{name}.parquet", name)
+        stem = f"{name}-stream" if name in TABLES else name.replace("/", "%2F")
+        _write_stream(run, folder / f"{stem}.parquet", name)
 
 
 def _windows(run: Run) -> list[tuple[float, float]]:

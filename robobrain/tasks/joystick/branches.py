@@ -80,11 +80,11 @@ class Condition(Specification):
 
 @dataclass(frozen=True, kw_only=True)
 class Branch:
-    """A continuation: its condition, its run directory, and the frames from the instant on."""
+    """A continuation: its condition, its run directory, and the largest pull from the instant on (mm)."""
 
     condition: Condition
     path: Path
-    frames: tuple[Frame, ...]
+    largest_pull_mm: float
 
 
 def load_condition(file: Path) -> Condition:
@@ -185,13 +185,16 @@ def _continue(
         for condition in conditions:
             frame = loop.restore(instant, condition.seed, silence=condition.silence)
             stimulate = _stimulation(condition, copy.deepcopy(own), frame.t_ms, plan.exchange_ms)
-            frames = []
-            for _ in range(steps):
-                frame = loop.step(stimulate(frame))
-                frames.append(frame)
-            path = out / condition.folder
-            _record(path, frames, loop, journal, condition)
-            branches.append(Branch(condition=condition, path=path, frames=tuple(frames)))
+            path, largest_pull_mm = out / condition.folder, -math.inf
+            with create(path, _manifest(journal, condition)) as writer:
+                recorder = Recorder(writer, brain.description)
+                for _ in range(steps):
+                    frame = loop.step(stimulate(frame))
+                    recorder.add(frame)
+                    largest_pull_mm = max(largest_pull_mm, float(frame.joystick_mm[:, 1].max()))
+                recorder.flush()
+                recorder.finish(loop.collect())
+            branches.append(Branch(condition=condition, path=path, largest_pull_mm=largest_pull_mm))
         return branches
 
 
@@ -221,19 +224,13 @@ def _protocol_of(train: Train) -> StimulationProtocol:
     )
 
 
-def _record(path: Path, frames: Sequence[Frame], loop: Loop, journal: Journal, condition: Condition) -> None:
-    manifest: dict[str, Any] = {
+def _manifest(journal: Journal, condition: Condition) -> dict[str, Any]:
+    return {
         "branch": {"of": journal.reference(), "condition": dataclasses.asdict(condition)},
         "seed": journal.plan.seed,
         "brain": journal.run.manifest["brain"],
         "task": journal.run.manifest["task"],
     }
-    with create(path, manifest) as writer:
-        recorder = Recorder(writer, loop.brain.description)
-        for frame in frames:
-            recorder.add(frame)
-        recorder.flush()
-        recorder.finish(loop.collect())
 
 
 def _check_names(conditions: Sequence[Condition]) -> None:

@@ -11,6 +11,7 @@ from gymnasium.utils import EzPickle
 from robobrain.body import Forelimb, ForelimbSpec, TorqueForelimb
 from robobrain.body.fatigue import Fatigue
 from robobrain.errors import ConfigurationError
+from robobrain.tasks.joystick.arguments import check_kinds
 from robobrain.tasks.joystick.envs import (
     DEFAULT_EXCHANGE_MS,
     JoystickEnv,
@@ -60,6 +61,7 @@ class DirectEnv(JoystickEnv):
             "height": height,
             "camera": camera,
         }
+        check_kinds(arguments | {"fatigue": fatigue})
         EzPickle.__init__(self, fatigue=fatigue, **arguments)
         super().__init__(**arguments)
         if fatigue and self.body.drive_names != self.body.muscle_names:

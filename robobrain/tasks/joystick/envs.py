@@ -19,6 +19,7 @@ from robobrain.body.choice import make_body
 from robobrain.body.rig import CAMERAS
 from robobrain.brain.alterations import Alterations
 from robobrain.errors import BodyFault, BrainFault, ConfigurationError
+from robobrain.tasks.joystick.arguments import check_kinds
 from robobrain.tasks.joystick.loop import Exchange, Frame, Loop, checked_exchange
 from robobrain.tasks.joystick.observation import (
     Observable,
@@ -326,17 +327,17 @@ class JoystickBrainEnv(JoystickEnv):
             "height": height,
             "camera": camera,
         }
-        EzPickle.__init__(
-            self,
-            brain=brain,
-            threads=threads,
-            alterations=alterations,
-            connect=connect,
-            credentials=credentials,
-            devices=devices,
-            exchange=exchange,
-            **arguments,
-        )
+        of_the_brain: dict[str, Any] = {
+            "brain": brain,
+            "threads": threads,
+            "alterations": alterations,
+            "connect": connect,
+            "credentials": credentials,
+            "devices": devices,
+            "exchange": exchange,
+        }
+        check_kinds(arguments | of_the_brain)
+        EzPickle.__init__(self, **of_the_brain, **arguments)
         super().__init__(**arguments)
         self._exchange = checked_exchange(exchange)
         self._source = BrainSource(

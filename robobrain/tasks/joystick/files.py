@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Literal, TypeVar, get_args
 
 from pydantic import TypeAdapter, ValidationError
 
-from robobrain.brain import reading
+from robobrain import yaml_files
 from robobrain.errors import TableError
 
 Basis = Literal["verified", "inferred", "chosen"]
@@ -57,7 +57,7 @@ def read_yaml(path: Path) -> tuple[dict[str, Any], dict[str, Provenance]]:
     Raises:
         TableError: The file can't be read or is not a YAML mapping, or a sourced number is malformed.
     """
-    content = reading.read_yaml(path.name, path.read_text)
+    content = yaml_files.read_yaml(path)
     provenance: dict[str, Provenance] = {}
     return _plain(content, "", path.name, provenance), provenance
 

@@ -199,6 +199,7 @@ def run_plan(
                     hint = f"what is on disk goes on with: robobrain run --resume {plan.out}"
                     raise BrainFault(f"{error}\n{hint}") from error
                 so_far, fault = dataclasses.replace(so_far, status="truncated"), str(error)
+        brain.close()  # gives a server's brain back: drawing takes a while
         body.set_state(largest.state)
         result = _illustrate(plan.out, body, spec, so_far)
         takeovers = brain.takeovers if isinstance(brain, FailoverBrain) else 0

@@ -18,9 +18,9 @@ from robobrain.brain.declared import Declared
 from robobrain.brain.devices import NO_DEVICES, Devices, validated
 from robobrain.brain.equation import Equation
 from robobrain.brain.interfaces import parse_devices
-from robobrain.brain.reading import read_yaml
 from robobrain.bridge.messages import Description
 from robobrain.errors import ConfigurationError, TableError
+from robobrain.yaml_files import read_yaml
 
 Floats = NDArray[np.float64]
 Table = tuple[Floats, list[str], Floats]
@@ -30,6 +30,10 @@ PROTOCOLS = ("rest_theta", "tuning_m1", "passive_s1")
 """Protocols that come with the package."""
 LONGEST_MS = 86_400_000.0
 """Longest episode, a day (*assumed*: 24 times the longest that was tried, an hour at ``tiny``)."""
+LARGEST_SEED = 2**64 - 1
+"""Largest seed that a brain's messages hold."""
+LARGEST_INPUT = 1e30
+"""Largest size of what is told to a brain: sums of such numbers are still finite on their way (float32)."""
 BLOCK = 1000
 """Exchanges whose inputs are worked out at once, so that memory does not grow with the episode."""
 
@@ -134,8 +138,12 @@ class OpenLoopProtocol(Declared):
             raise ConfigurationError(
                 f"duration_ms = {self.duration_ms:g} must be a multiple of exchange_ms = {self.exchange_ms:g}"
             )
-        if not self.seeds or any(seed < 0 for seed in self.seeds):
-            raise ConfigurationError("seeds must be one or more whole numbers from 0 on")
+        if not self.seeds or any(not 0 <= seed <= LARGEST_SEED for seed in self.seeds):
+            raise ConfigurationError(f"seeds must be one or more whole numbers from 0 to {LARGEST_SEED}")
+        if self.record_spikes < 0:
+            raise ConfigurationError(
+                f"record_spikes = {self.record_spikes} must be true, false or a number of neurons from 0 on"
+            )
 
     @cached_property
     def exchanges(self) -> int:
@@ -159,15 +167,16 @@ class OpenLoopProtocol(Declared):
             stop_ms = math.inf if track.stop_ms is None else track.stop_ms
             now = (t_ms >= track.start_ms - 1e-9) & (t_ms < stop_ms - 1e-9)
             values = Equation(track.equation, track.parameters)(t_ms[now] / 1e3)
+            if not (np.abs(values) <= LARGEST_INPUT).all():
+                at_ms = t_ms[now][~(np.abs(values) <= LARGEST_INPUT)][0]
+                raise ConfigurationError(
+                    f"track {track.name}: {track.equation!r} has no value that a brain can be told at "
+                    f"{at_ms:g} ms; keep it finite and within {LARGEST_INPUT:g}"
+                )
             for column in _columns(description, track.port, track.channels):
                 told[now, column] += values
-        for playback, table in zip(self.playbacks, self._tables, strict=True):
+        for playback, table in zip(self.playbacks, self.tables, strict=True):
             _play(playback, table, description, t_ms, told)
-        if not np.isfinite(told).all():
-            row, column = (int(index[0]) for index in np.nonzero(~np.isfinite(told)))
-            raise ConfigurationError(
-                f"input {column} has no finite value at {t_ms[row]:g} ms: correct the tracks"
-            )
         return told
 
     def events(self) -> list[tuple[float, float, str]]:
@@ -176,7 +185,7 @@ class OpenLoopProtocol(Declared):
             (track.start_ms, self.duration_ms if track.stop_ms is None else track.stop_ms, track.name)
             for track in self.tracks
         ]
-        for playback, (times, _, _) in zip(self.playbacks, self._tables, strict=True):
+        for playback, (times, _, _) in zip(self.playbacks, self.tables, strict=True):
             length_ms = times[-1]
             played += [(start, start + length_ms, playback.name) for start in playback.start_ms]
         return sorted(
@@ -186,7 +195,12 @@ class OpenLoopProtocol(Declared):
         )
 
     @cached_property
-    def _tables(self) -> list[Table]:
+    def tables(self) -> list[Table]:
+        """The tables of the playbacks.
+
+        Raises:
+            TableError: One can't be read; names file, line and fix.
+        """
         return [_read_table(self.folder / playback.file) for playback in self.playbacks]
 
 
@@ -204,7 +218,9 @@ def load_protocol(name: str | Path) -> OpenLoopProtocol:
         raise ConfigurationError(
             f"no protocol {str(name)!r}: give a YAML file, or one of {', '.join(PROTOCOLS)}"
         )
-    document = read_yaml(path.name, path.read_text)
+    document = read_yaml(path)
+    if "folder" in document:
+        raise TableError(path.name, "folder", "the folder is that of the file", "leave it out")
     sections = document.pop("devices", {})
     if not isinstance(sections, dict):
         raise TableError(path.name, "devices", "not a mapping of sections", "give e.g. fields: [...]")
@@ -226,23 +242,49 @@ def _play(playback: Playback, table: Table, description: Description, t_ms: Floa
 
 
 def _read_table(path: Path) -> Table:
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            header, *rows = list(csv.reader(file))
-        table = np.array([[float(cell) for cell in row] for row in rows])
-    except (OSError, ValueError) as error:
+    header, rows = _read_rows(path)
+    if header[:1] != ["t_ms"] or not rows or len(set(header)) != len(header):
         raise TableError(
-            path.name, "1", f"not readable as a table of numbers: {error}", "correct it"
-        ) from error
-    whole = table.ndim == 2 and header[0] == "t_ms" and np.isfinite(table).all()
-    if not whole or (np.diff(table[:, 0]) <= 0).any() or table[0, 0] != 0:
-        raise TableError(
-            path.name,
-            "1",
-            "no table of finite numbers by t_ms",
-            "give t_ms rising from 0, then port/channel",
+            path.name, 1, "no table by t_ms with each column once", "give t_ms, then port/channel, and rows"
         )
+    table = np.array([values for _, values in rows])
+    wrong = np.flatnonzero(~(np.abs(table) <= LARGEST_INPUT).all(axis=1))
+    if wrong.size:
+        raise TableError(
+            path.name, rows[wrong[0]][0], "not all values are finite", f"keep them within {LARGEST_INPUT:g}"
+        )
+    begun, rising = table[0, 0] == 0.0, np.diff(table[:, 0]) > 0.0
+    if not (begun and rising.all()):
+        line, _ = rows[0 if not begun else int(np.flatnonzero(~rising)[0]) + 1]
+        raise TableError(path.name, line, "t_ms does not rise from 0", "give t_ms rising from 0")
     return table[:, 0], header[1:], table[:, 1:]
+
+
+def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
+    """Return the header, and each row with its line."""
+    rows: list[tuple[int, list[float]]] = []
+    try:
+        if not path.is_file():
+            raise TableError(path.name, 1, "there is no such file", "give its path from the protocol")
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file)
+            header = next(reader, [])
+            for row in reader:
+                if len(row) != len(header):
+                    raise TableError(
+                        path.name,
+                        reader.line_num,
+                        f"{len(row)} values for {len(header)} columns",
+                        "correct it",
+                    )
+                rows.append((reader.line_num, [float(cell) for cell in row]))
+    except (OSError, ValueError, csv.Error) as error:
+        if isinstance(error, TableError):
+            raise
+        raise TableError(
+            path.name, len(rows) + 2, f"not readable as a table of numbers: {error}", "correct it"
+        ) from error
+    return header, rows
 
 
 def _split(file: str, name: str) -> tuple[str, tuple[str, ...]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from robobrain.bridge.messages import Description, Readings
+from robobrain.bridge.messages import Description, Port, Readings
+from robobrain.errors import ConfigurationError
 from robobrain.recording import RunWriter, check_destination, create
 from robobrain.tasks.histories import HistoryRecorder
 from robobrain.tasks.joystick.loop import channel_names
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 FLUSH_MS = 1000.0
 STREAM_NAMES = {"motor": "motor_rate_hz", "region_rate": "region_rate_hz"}
 """Output ports that are recorded under the names of the closed loop's streams, as the figures read them."""
+INPUT, PHASES = "brain_input", "phase_time_ms"
+"""Streams beside those of ports and monitors."""
 FIGURES = ("session", "raster", "rates")
 
 Progress = Callable[[float, float], None]
@@ -84,6 +87,7 @@ def run_open_loop(
     protocol = plan.protocol
     check_destination(plan.out)
     inspect(protocol.devices, planned_site(scale(load_tables(), protocol.brain), protocol.exchange_ms))
+    _ = protocol.tables  # raises before a brain is built
     starting = local_brain(
         protocol.brain,
         exchange_ms=protocol.exchange_ms,
@@ -94,6 +98,8 @@ def run_open_loop(
     )
     with starting as brain:
         deque(protocol.inputs(brain.description), maxlen=0)  # raises before a run directory is made
+        _check_streams(brain.description)
+        brain.reset(protocol.seeds[0])
         began = perf_counter()
         with create(plan.out, _manifest(plan, brain.description)) as writer:
             status = "failed"
@@ -138,6 +144,18 @@ def _play(
     return "complete", whole_ms
 
 
+def _stream_name(port: Port) -> str:
+    return STREAM_NAMES.get(port.name, port.name)
+
+
+def _check_streams(description: Description) -> None:
+    """Raise `ConfigurationError` where two of what is recorded would have one name."""
+    monitors = (history.name for history in description.histories)
+    counted = Counter((INPUT, PHASES, *map(_stream_name, description.outputs), *monitors))
+    if twice := [name for name, number in counted.items() if number > 1]:
+        raise ConfigurationError(f"a run records {', '.join(twice)} already; rename the monitor")
+
+
 class _Recorder:
     """Hands exchanges to a writer in chunks; session time runs on over the episodes."""
 
@@ -145,14 +163,13 @@ class _Recorder:
         self._writer, self._description = writer, description
         self._rows: list[tuple[float, Floats, Readings, float]] = []
         self._ports = {
-            STREAM_NAMES.get(port.name, port.name): (port, description.output_slice(port.name))
-            for port in description.outputs
+            _stream_name(port): (port, description.output_slice(port.name)) for port in description.outputs
         }
         for name, (port, _) in self._ports.items():
             writer.declare(name, port.unit, port.channels, "float32")
         if description.inputs:
-            writer.declare("brain_input", "unit of the port", channel_names(description.inputs), "float32")
-        writer.declare("phase_time_ms", "ms", ("brain", "exchange"))
+            writer.declare(INPUT, "unit of the port", channel_names(description.inputs), "float32")
+        writer.declare(PHASES, "ms", ("brain", "exchange"))
         self._histories = HistoryRecorder(writer, description)
 
     def add(self, offset_ms: float, told: Floats, readings: Readings, waited_ms: float) -> None:
@@ -177,12 +194,10 @@ class _Recorder:
         for name, (_, where) in self._ports.items():
             self._writer.append(name, t_ms, outputs[:, where])
         if self._description.inputs:
-            self._writer.append("brain_input", t_ms, np.stack([told for _, told, _, _ in rows]))
+            self._writer.append(INPUT, t_ms, np.stack([told for _, told, _, _ in rows]))
         run_ms = np.array([readings.times.run_ms for _, _, readings, _ in rows])
         waited_ms = np.array([waited for *_, waited in rows])
-        self._writer.append(
-            "phase_time_ms", t_ms, np.stack([run_ms, np.maximum(waited_ms - run_ms, 0)], axis=1)
-        )
+        self._writer.append(PHASES, t_ms, np.stack([run_ms, np.maximum(waited_ms - run_ms, 0)], axis=1))
         self._writer.commit()
 
     def _take_events(self, offset_ms: float, readings: Readings) -> None:
