@@ -332,8 +332,7 @@ def test_nothing_outlives_a_killed_user(restored: bool) -> None:
         instant = brain.snapshot()
         brain.snapshot()
         if {restored}:
-            brain.restore(instant)
-            brain.step([0.0] * 4)
+            brain.restore(instant)  # the episode before still ends while this one hangs
         print(brain.kernel_pid, flush=True)
         signal.signal(signal.SIGALRM, lambda *_: os.kill(os.getpid(), 9))
         signal.setitimer(signal.ITIMER_REAL, 0.3)

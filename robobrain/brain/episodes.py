@@ -6,6 +6,7 @@ import hashlib
 import logging
 import os
 import signal
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NoReturn
@@ -20,6 +21,7 @@ from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ConfigurationError, SnapshotFault
 
 _LOGGER = logging.getLogger(__name__)
+_PATIENCE_S, _GLANCE_S = 2.0, 2e-4
 
 GoOn = Callable[[pb.Request, Known], Steps]
 """Makes the episode that a request asks for out of a held instant with these known first exchanges."""
@@ -55,6 +57,8 @@ class EpisodeServer(Server):
             self._tie()
             self._team.run(partial(self._serve_and_part, request, begin))
             code = 0
+        except PipeClosed:
+            pass  # with the kernel all is over
         except BaseException:
             _LOGGER.exception("the episode process failed")
         finally:
@@ -67,14 +71,28 @@ class EpisodeServer(Server):
         elif parse(pb.Request, payload).HasField("shutdown"):
             self._channel.send(Ask(payload))
 
-    def _tie(self) -> None:
-        """Have Linux end this process with the kernel, as soon as that is its parent."""
-        if not self._is_tied and os.getppid() == self._kernel:
-            end_with_parent()
-            self._is_tied = True
+    def _tie(self, patience_s: float = 0.0) -> None:
+        """Have Linux end this process with the kernel, which is its parent once the episode before has ended.
+
+        Args:
+            patience_s: How long to wait for that at most.
+        """
+        until = time.monotonic() + patience_s
+        while not self._is_tied:
+            if os.getppid() == self._kernel:
+                end_with_parent()
+                self._is_tied = True
+            elif self._channel.is_lost():
+                raise PipeClosed("the kernel is gone")
+            elif time.monotonic() < until:
+                time.sleep(_GLANCE_S)
+            else:
+                return
+        if os.getppid() != self._kernel:  # it ended just before Linux was told
+            raise PipeClosed("the kernel is gone")
 
     def _step(self, episode: Steps, request: pb.Request, beginning: pb.Request) -> bool:
-        self._tie()
+        self._tie(_PATIENCE_S)  # before NEST runs, which may hang and then hears nobody
         return super()._step(episode, request, beginning)
 
     def _answer_beyond(self, episode: Steps, request: pb.Request) -> bool:
