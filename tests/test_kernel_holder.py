@@ -12,13 +12,14 @@ import pytest
 
 from robobrain.brain.holder import Channel, Team, fork, memory_of, use_huge_pages
 from robobrain.brain.limits import Limits
-from robobrain.brain.snapshots import Kept, Snapshots
+from robobrain.brain.snapshots import Holder, Kept, Snapshots
 from robobrain.errors import ConfigurationError
 
 
 def kept(seq: int = 0) -> tuple[Kept, Channel]:
     ours, theirs = Channel.pair()
-    return Kept(pid=os.getpid(), channel=ours, parent=0, seed=1, seq=seq, t_ms=10.0 * seq), theirs
+    holder = Holder(os.getpid(), ours)
+    return Kept(holder=holder, parent=0, seed=1, seq=seq, t_ms=10.0 * seq), theirs
 
 
 def open_descriptors() -> int:

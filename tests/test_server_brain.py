@@ -15,7 +15,7 @@ import gymnasium
 import numpy as np
 import pytest
 from bridge_processes import listening, tree_of, wait_until_gone
-from server_tools import Front, FrontProcess
+from server_tools import Front, FrontProcess, wait_for
 from typer.testing import CliRunner
 
 from robobrain import recording
@@ -218,20 +218,22 @@ def test_the_command_serves_until_it_is_asked_to_end(tmp_path: Path) -> None:
     ]
     command = [sys.executable, "-c", "from robobrain.cli import main; main()", "serve", *options]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
-        while not place.exists():
-            assert server.poll() is None
-            time.sleep(0.05)
-        where = json.loads(place.read_text())
-        address = f"{where['host']}:{where['port']}"
-        with ServerLink(f"@{place}") as link:
-            kernel = link.status().seats[0].pid
-            result = CliRunner().invoke(app, ["bench", "link", "--connect", address, "--exchanges", "10"])
-            assert "gRPC" in result.output
-            everything = tree_of(server.pid)
-            assert {server.pid, kernel} <= everything  # between two episodes there is no other
-            assert listening(everything) == {("tcp", where["port"])}
-            link.shutdown()
-        output, log = server.communicate(timeout=20)
+        try:
+            while not place.exists():
+                assert server.poll() is None
+                time.sleep(0.05)
+            where = json.loads(place.read_text())
+            address = f"{where['host']}:{where['port']}"
+            with ServerLink(f"@{place}") as link:
+                kernel = link.status().seats[0].pid
+                result = CliRunner().invoke(app, ["bench", "link", "--connect", address, "--exchanges", "10"])
+                assert "gRPC" in result.output
+                wait_for(lambda: {server.pid, kernel} < tree_of(server.pid))  # and the next episode
+                assert listening(tree_of(server.pid)) == {("tcp", where["port"])}
+                link.shutdown()
+            output, log = server.communicate(timeout=20)
+        finally:
+            server.kill()
     assert server.returncode == 0
     assert f"brain tiny listens on {address}" in output
     assert all(json.loads(line)["message"] for line in log.splitlines())

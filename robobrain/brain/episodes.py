@@ -78,21 +78,20 @@ class EpisodeServer(Server):
             patience_s: How long to wait for that at most.
         """
         until = time.monotonic() + patience_s
-        while not self._is_tied:
-            if os.getppid() == self._kernel:
-                end_with_parent()
-                self._is_tied = True
-            elif self._channel.is_lost():
+        while os.getppid() != self._kernel:
+            if self._channel.is_lost():
                 raise PipeClosed("the kernel is gone")
-            elif time.monotonic() < until:
-                time.sleep(_GLANCE_S)
-            else:
+            if time.monotonic() >= until:
                 return
+            time.sleep(_GLANCE_S)
+        end_with_parent()
+        self._is_tied = True
         if os.getppid() != self._kernel:  # it ended just before Linux was told
             raise PipeClosed("the kernel is gone")
 
     def _step(self, episode: Steps, request: pb.Request, beginning: pb.Request) -> bool:
-        self._tie(_PATIENCE_S)  # before NEST runs, which may hang and then hears nobody
+        if not self._is_tied:
+            self._tie(_PATIENCE_S)  # before NEST runs, which may hang and then hears nobody
         return super()._step(episode, request, beginning)
 
     def _answer_beyond(self, episode: Steps, request: pb.Request) -> bool:

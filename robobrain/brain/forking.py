@@ -21,12 +21,12 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple, NoReturn
+from typing import NoReturn
 
 from robobrain.brain.episodes import EpisodeServer, origin_of, settled
 from robobrain.brain.holder import Channel, Team, adopt_orphans, fork, memory_of, use_huge_pages
 from robobrain.brain.limits import Limits
-from robobrain.brain.snapshots import Kept, Known, Snapshots
+from robobrain.brain.snapshots import Holder, Kept, Known, Snapshots
 from robobrain.brain.words import Ask, Keep, Over, Refused, Started, Wake
 from robobrain.bridge.codec import encode_fault, encode_snapshot, parse
 from robobrain.bridge.messages import Description
@@ -39,13 +39,6 @@ _LOGGER = logging.getLogger(__name__)
 _REAP_S = 1.0
 _LARGE_BYTES = 2**30
 """From here on memory is gathered in huge pages: 2 s per GiB at the start, 16 ms per GiB in each fork."""
-
-
-class _Holder(NamedTuple):
-    """A process that holds an instant, and the line to it."""
-
-    pid: int
-    channel: Channel
 
 
 @dataclass(frozen=True)
@@ -71,7 +64,7 @@ class ForkServer(EpisodeServer):
         super().__init__(model, pipe, team)
         self._snapshots = Snapshots(limits)
         self._episode: _Episode | None = None
-        self._equipped: _Holder | None = None
+        self._equipped: Holder | None = None
         self._statuses: dict[int, int] = {}
 
     @property
@@ -182,7 +175,7 @@ class ForkServer(EpisodeServer):
             self._equipped = None
             raise SnapshotFault("the settled brain with its devices was lost; reset again") from None
 
-    def _equip(self) -> _Holder:
+    def _equip(self) -> Holder:
         """Have a copy make the devices and hold the settled brain that has them."""
         holder = self._copy(self._hold_equipped)
         try:
@@ -195,7 +188,7 @@ class ForkServer(EpisodeServer):
             raise error
         return holder
 
-    def _copy(self, become: Callable[[], NoReturn]) -> _Holder:
+    def _copy(self, become: Callable[[], NoReturn]) -> Holder:
         """Fork, and have the copy do something else than this process does."""
         try:
             ours, theirs = Channel.pair()
@@ -208,7 +201,7 @@ class ForkServer(EpisodeServer):
             self._become_copy(theirs)
             become()
         theirs.close()
-        return _Holder(pid, ours)
+        return Holder(pid, ours)
 
     def _let_go(self) -> None:
         """Close what is the kernel's only, in a copy of it."""
@@ -217,7 +210,7 @@ class ForkServer(EpisodeServer):
                 held.channel.close()
         self._snapshots.close()
 
-    def _wake(self, holder: _Holder, request: pb.Request, known: Known) -> _Holder | None:
+    def _wake(self, holder: Holder, request: pb.Request, known: Known) -> Holder | None:
         """Have a holder go on as the episode; return the next holder, None where there could be none.
 
         Raises:
@@ -232,22 +225,20 @@ class ForkServer(EpisodeServer):
         if end is None:  # no descriptor is left for the line to the next holder, which ends by that
             _LOGGER.warning("too many open files: an instant is lost")
             return None
-        return _Holder(answer.pid, end)
+        return Holder(answer.pid, end)
 
     def _restore(self, request: pb.Request) -> None:
         """Have the holder of an instant go on as the episode."""
         number = request.restore.snapshot
         kept = self._snapshots.use(number)
         try:
-            following = self._wake(
-                _Holder(kept.pid, kept.channel), request, self._snapshots.starts(origin_of(request))
-            )
+            following = self._wake(kept.holder, request, self._snapshots.starts(origin_of(request)))
         except EOFError:
             raise self._snapshots.lose(number) from None
         if following is None:
             self._snapshots.forget(number)
             return
-        kept.pid, kept.channel = following
+        kept.holder = following
         kept.restores += 1
 
     def _register(self, keep: Keep, end: Channel | None) -> pb.Reply:
@@ -255,7 +246,7 @@ class ForkServer(EpisodeServer):
             fault = SnapshotFault("no snapshot can be taken now: too many open files in the kernel")
             return pb.Reply(id=keep.request_id, fault=encode_fault(fault))
         kept = Kept(
-            pid=keep.pid, channel=end, parent=keep.parent, seed=keep.seed, seq=keep.seq, t_ms=keep.t_ms
+            holder=Holder(keep.pid, end), parent=keep.parent, seed=keep.seed, seq=keep.seq, t_ms=keep.t_ms
         )
         number, evicted = self._snapshots.add(kept)
         return pb.Reply(id=keep.request_id, snapshots=pb.Snapshots(taken=number, evicted=evicted))

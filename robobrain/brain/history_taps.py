@@ -47,6 +47,16 @@ class VoltageTap:
         return SampleChunk(monitor=self._name, t_ms=t_ms, values=values[0])
 
 
+def check_signal(site: Site, monitor: FieldOutputMonitor) -> None:
+    """Refuse a signal that the monitor's neurons do not tell.
+
+    Raises:
+        ConfigurationError: A quantity that the signal is made of can't be recorded from some of them.
+    """
+    for pool in monitor.groups.values():
+        _told(site, monitor, pool)
+
+
 class FieldTap:
     """A sum over each group of neurons."""
 
@@ -94,10 +104,8 @@ class _Group:
     def __init__(
         self, site: Site, monitor: FieldOutputMonitor, pool: Sequence[Selector], recorders: Recorders
     ) -> None:
-        ids = membranes(monitor.name, pool, site)
         self._parts: list[tuple[Sampled, list[_Quantity]]] = []
-        for members, recordable in _by_recordables(site, ids):
-            quantities = _quantities(monitor, recordable)
+        for members, quantities in _told(site, monitor, pool):
             names = [quantity.name for quantity in quantities]
             self._parts.append((recorders.sample(members, names, monitor.interval_ms), quantities))
 
@@ -119,6 +127,14 @@ class _Quantity(NamedTuple):
     name: str
     factor: float
     delayed: bool
+
+
+def _told(
+    site: Site, monitor: FieldOutputMonitor, pool: Sequence[Selector]
+) -> list[tuple[NodeIds, list[_Quantity]]]:
+    """Return a group's neurons by the quantities that make up the monitor's signal in them."""
+    ids = membranes(monitor.name, pool, site)
+    return [(members, _quantities(monitor, recordable)) for members, recordable in _by_recordables(site, ids)]
 
 
 def _by_recordables(site: Site, ids: NodeIds) -> list[tuple[NodeIds, frozenset[str]]]:

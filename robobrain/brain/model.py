@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from robobrain.brain.alterations import Alterations
 from robobrain.brain.choice import choose
 from robobrain.brain.devices import NO_DEVICES, Devices, beside_the_panel, from_text, joined
-from robobrain.brain.history_taps import FieldTap, SampleChunk
+from robobrain.brain.history_taps import SampleChunk, check_signal
 from robobrain.brain.inspection import inspect, membranes
 from robobrain.brain.instruments import Instruments
 from robobrain.brain.interfaces import load_devices, load_interfaces
@@ -22,7 +22,6 @@ from robobrain.brain.network import Network
 from robobrain.brain.nodes import Nodes
 from robobrain.brain.panel import Panel, PortRow, input_ports, output_ports
 from robobrain.brain.ranks import ranks
-from robobrain.brain.recorders import Recorders
 from robobrain.brain.resets import resets_of
 from robobrain.brain.selectors import evenly_spread
 from robobrain.brain.settled import OUT_OF_REACH_MV, Settled
@@ -155,7 +154,7 @@ class BrainModel:
         site = self._site()
         inspect(joined(self._wired, wanted), site)
         for field in wanted.fields:
-            FieldTap(site, field, Recorders(site, 0.0))  # refuses signals that its neurons do not tell
+            check_signal(site, field)
         wired = {port.name for ports in self._panel.ports for port in ports}
         added = [*(source.name for source in wanted.inputs), *(monitor.name for monitor in wanted.outputs)]
         if taken := sorted(wired.intersection(added)):

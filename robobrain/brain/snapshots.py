@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from robobrain.brain.holder import Channel, memory_of
 from robobrain.brain.limits import Limits
@@ -21,12 +22,18 @@ Origin = tuple[int, int | None, tuple[str, ...]]
 """Where an episode comes from: number of the instant, seed it was given there (None: none), and lesion."""
 
 
+class Holder(NamedTuple):
+    """A process that holds an instant, and the line to it."""
+
+    pid: int
+    channel: Channel
+
+
 @dataclass(kw_only=True)
 class Kept:
     """An instant and its holder."""
 
-    pid: int
-    channel: Channel
+    holder: Holder
     parent: int
     seed: int
     seq: int
@@ -65,7 +72,7 @@ class Snapshots:
             return True
         if self.limits.private_bytes is None:
             return False
-        return sum(memory_of(kept.pid)[0] for kept in self._held.values()) > self.limits.private_bytes
+        return sum(memory_of(kept.holder.pid)[0] for kept in self._held.values()) > self.limits.private_bytes
 
     def use(self, number: int) -> Kept:
         """Return an instant that is about to be restored.
@@ -84,7 +91,7 @@ class Snapshots:
         Raises:
             ConfigurationError: There is no such instant.
         """
-        self._find(number).channel.close()
+        self._find(number).holder.channel.close()
         self.forget(number)
 
     def lose(self, number: int) -> SnapshotFault:
@@ -108,11 +115,11 @@ class Snapshots:
     def close(self) -> None:
         """Let go of all channels: in a copy of the kernel they are not this process's to keep."""
         for kept in self._held.values():
-            kept.channel.close()
+            kept.holder.channel.close()
 
     def infos(self) -> list[SnapshotInfo]:
         """Return what each instant is and costs now; those whose holders were lost are forgotten."""
-        for number in [number for number, kept in self._held.items() if kept.channel.is_lost()]:
+        for number in [number for number, kept in self._held.items() if kept.holder.channel.is_lost()]:
             self.lose(number)
         return [_info(number, kept) for number, kept in self._held.items()]
 
@@ -152,7 +159,7 @@ def _lost(number: int) -> SnapshotFault:
 
 
 def _info(number: int, kept: Kept) -> SnapshotInfo:
-    private, shared = memory_of(kept.pid)
+    private, shared = memory_of(kept.holder.pid)
     return SnapshotInfo(
         id=number,
         parent=kept.parent,
@@ -160,7 +167,7 @@ def _info(number: int, kept: Kept) -> SnapshotInfo:
         t_ms=kept.t_ms,
         seed=kept.seed,
         restores=kept.restores,
-        pid=kept.pid,
+        pid=kept.holder.pid,
         private_bytes=private,
         shared_bytes=shared,
     )
