@@ -185,7 +185,7 @@ def test_another_kernel_gets_the_sessions_devices_and_has_none_of_its_instants(
 def test_a_client_that_lost_its_session_gets_its_devices_again(front: Front, remote: RemoteBrain) -> None:
     remote.configure(DEVICES)
     expected = content([remote.reset(4), *drive(remote, 3)])
-    session = remote._metadata
+    session = remote._session.metadata
     with RawClient(front.address) as raw:
         raw.stub.Release(spb.ReleaseRequest(), metadata=session)
     with pytest.raises(BrainFault, match="no such session"):

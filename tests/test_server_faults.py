@@ -273,8 +273,8 @@ def vanish(address: str) -> None:
         except SessionGone:
             continue
         finally:
-            brain._detach()
-            brain._channel.close()
+            brain._session.disconnect()
+            brain._session._channel.close()
     raise AssertionError("no client kept its session for a step")
 
 

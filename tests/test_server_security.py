@@ -251,7 +251,7 @@ def test_noise_neither_stops_the_server_nor_reaches_the_brain() -> None:
     limits = Limits(calls_per_s=1e6, calls_burst=10**6)
     with Front(limits=limits) as front, RemoteBrain(front.address) as brain, RawClient(front.address) as raw:
         brain.reset(0)
-        session = (("robobrain-session", brain._session or ""),)
+        session = brain._session.metadata
         with ServerLink(front.address) as link:
             pid = link.status().seats[0].pid
         _send_noise(raw, session, rng, count)

@@ -312,6 +312,6 @@ def test_shutdown_spares_sessions_unless_told_otherwise() -> None:
 
 
 def test_errors_of_versions_are_protocol_errors(front: Front, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("robobrain.bridge.remote.PROTOCOL_VERSION", "3.0")
+    monkeypatch.setattr("robobrain.bridge.remote_session.PROTOCOL_VERSION", "3.0")
     with pytest.raises(ProtocolError, match=r"'3\.0'.*'1\.0'"):
         RemoteBrain(front.address)

@@ -3,55 +3,30 @@
 from __future__ import annotations
 
 import getpass
-import logging
 import os
 import socket
 import time
-import weakref
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import Self, TypeVar
+from typing import Self
 
-import grpc
 from numpy.typing import ArrayLike
 
-from robobrain.bridge.codec import check_version, decode_description, decode_fault, decode_readings
+from robobrain.bridge.codec import decode_description, decode_fault, decode_readings
 from robobrain.bridge.instants import KeepsInstants, exact_seed
 from robobrain.bridge.link import STEPS_AHEAD, ProgressListener, awaited
-from robobrain.bridge.messages import (
-    BEING_BUILT,
-    PROTOCOL_VERSION,
-    SESSION_KEY,
-    Description,
-    Readings,
-    Spikes,
-    exact_inputs,
-)
-from robobrain.bridge.remote_stream import (
-    ExchangeStream,
-    SessionGone,
-    authorization,
-    failure_of,
-    is_transient,
-    open_channel,
-    pauses_s,
-    reason,
-)
+from robobrain.bridge.messages import Description, Readings, Spikes, exact_inputs
+from robobrain.bridge.remote_session import Patience, Session
+from robobrain.bridge.remote_stream import SessionGone
 from robobrain.bridge.rendezvous import find_address
 from robobrain.bridge.security import ClientCredentials
 from robobrain.bridge.v1 import brain_pb2 as pb
-from robobrain.bridge.v1 import service_pb2 as spb
-from robobrain.bridge.v1.service_pb2_grpc import BrainStub
 from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, SnapshotFault
 
-_LOGGER = logging.getLogger(__name__)
-_CALL_TIMEOUT_S = 10.0
 _HARMLESS = (pb.FAULT_CODE_CONFIGURATION, pb.FAULT_CODE_PROTOCOL, pb.FAULT_CODE_SNAPSHOT)
 """Faults after which the episode goes on."""
-
-Answer = TypeVar("Answer")
 
 
 class RemoteBrain(KeepsInstants):
@@ -99,23 +74,24 @@ class RemoteBrain(KeepsInstants):
             BrainFault: No server answers, it refuses, or every brain is in use (says by whom).
         """
         self.address = find_address(address)
-        proof = None if credentials is None else ClientCredentials.load(credentials)
-        self._authorization = authorization(proof)
-        self._client = client or f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})"
-        self._connect_timeout_s, self._start_timeout_s = connect_timeout_s, start_timeout_s
-        self._reconnect_s, self._silence_s = reconnect_s, silence_s
-        self._on_progress = on_progress
-        self._channel = open_channel(self.address, proof)
-        weakref.finalize(self, self._channel.close)  # a forgotten brain is free after its lease
-        self._stub = BrainStub(self._channel)  # type: ignore[no-untyped-call]
-        self._stream: ExchangeStream | None = None
-        self._session: str | None = None
-        self._id, self._seq, self._has_episode, self._is_closed = 0, 0, False, False
-        self._under_way: deque[tuple[pb.Request, float]] = deque()
+        self._session = Session(
+            self.address,
+            None if credentials is None else ClientCredentials.load(credentials),
+            client or f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})",
+            Patience(
+                connect_s=connect_timeout_s,
+                start_s=start_timeout_s,
+                reconnect_s=reconnect_s,
+                silence_s=silence_s,
+            ),
+            on_progress,
+        )
+        self._seq, self._has_episode, self._is_closed = 0, False, False
+        self._began_s: deque[float] = deque()
         self._answered_s = 0.0
         self._devices = ""
         try:
-            self._take(decode_description(self._open()))
+            self._take(decode_description(self._session.open()))
             self._bare = self.description
         except BaseException:
             self.close()
@@ -160,11 +136,10 @@ class RemoteBrain(KeepsInstants):
         started = time.perf_counter()
         self._check_running("step(inputs)", STEPS_AHEAD)
         packed = exact_inputs(inputs, self._input_size).tobytes()
-        done = self._seq + len(self._under_way)
+        done = self._seq + len(self._began_s)
         step = pb.Step(seq=done + 1, t_ms=done * self.description.exchange_ms, inputs=packed)
-        request = self._numbered(pb.Request(step=step))
-        self._open_stream().send(request)
-        self._under_way.append((request, started))
+        self._session.begin(pb.Request(step=step))
+        self._began_s.append(started)
 
     def finish_step(self) -> Readings:
         """Wait for the end of the first step that was begun and not finished, and return its readings.
@@ -176,15 +151,12 @@ class RemoteBrain(KeepsInstants):
             ConfigurationError: No step is under way, or its inputs can't be used.
             BrainFault: The brain, its episode, or the way to it was lost; ``reset`` begins another episode.
         """
-        if not self._under_way:
+        if not self._began_s:
             raise ConfigurationError("no step is under way: call begin_step(inputs) first")
-        request, began = self._under_way[0]
-        try:
-            reply = self._exchange(request)
-        finally:
-            self._under_way.popleft()
+        began_s = self._began_s.popleft()
+        reply = self._answered(self._session.finish)
         self._seq += 1
-        readings = self._readings(reply, self._seq, max(began, self._answered_s))
+        readings = self._readings(reply, self._seq, max(began_s, self._answered_s))
         self._answered_s = time.perf_counter()
         return awaited(readings)
 
@@ -206,8 +178,7 @@ class RemoteBrain(KeepsInstants):
             BrainFault: No session can be had, or the brain was lost.
         """
         self._check_open()
-        self._has_episode = False
-        self._under_way.clear()
+        self._end_episode()
         reply = self._exchange_anew(pb.Request(configure=pb.Configure(devices=devices)))
         self._take(self._described(reply))
         self._devices = devices
@@ -231,7 +202,7 @@ class RemoteBrain(KeepsInstants):
         """
         started = time.perf_counter()
         self._check_running("collect()")
-        reply = self._exchange(self._numbered(pb.Request(collect=pb.Collect())))
+        reply = self._exchange(pb.Request(collect=pb.Collect()))
         return self._readings(reply, self._seq, started)
 
     def close(self) -> None:
@@ -239,13 +210,7 @@ class RemoteBrain(KeepsInstants):
         if self._is_closed:
             return
         self._is_closed = True
-        self._detach()
-        if self._session is not None:
-            try:
-                self._stub.Release(spb.ReleaseRequest(), metadata=self._metadata, timeout=_CALL_TIMEOUT_S)
-            except grpc.RpcError as error:
-                _LOGGER.info("the session ends by its lease: %s", reason(error))
-        self._channel.close()
+        self._session.close()
 
     def __enter__(self) -> Self:
         """Return the brain itself."""
@@ -257,29 +222,9 @@ class RemoteBrain(KeepsInstants):
         """Close."""
         self.close()
 
-    @property
-    def _metadata(self) -> tuple[tuple[str, str], ...]:
-        return (*self._authorization, (SESSION_KEY, self._session or ""))
-
-    def _open(self) -> pb.Description:
-        """Open a session, trying again while the server starts or builds."""
-        request = spb.OpenRequest(protocol_version=PROTOCOL_VERSION, client=self._client)
-
-        def attempt() -> spb.Session:
-            opened: spb.Session = self._stub.Open(
-                request, metadata=self._authorization, timeout=_CALL_TIMEOUT_S
-            )
-            return opened
-
-        session = self._retried(attempt, self._connect_timeout_s, f"no brain at {self.address}")
-        self._session, self._id = session.id, 0
-        check_version(session.description.protocol_version)
-        return session.description
-
     def _reopen(self) -> None:
         """Open another session, with the devices of the one before."""
-        self._detach()
-        found = decode_description(self._open())
+        found = decode_description(self._session.open())
         if (found.identity, found.inputs, found.outputs) != (
             self._bare.identity,
             self._bare.inputs,
@@ -289,7 +234,7 @@ class RemoteBrain(KeepsInstants):
             raise BrainFault(f"the server at {self.address} serves another brain now; connect again")
         if self._devices:
             configure = pb.Configure(devices=self._devices)
-            self._take(self._described(self._exchange(self._numbered(pb.Request(configure=configure)))))
+            self._take(self._described(self._exchange(pb.Request(configure=configure))))
 
     def _take(self, description: Description) -> None:
         self.description = description
@@ -305,11 +250,11 @@ class RemoteBrain(KeepsInstants):
         started = time.perf_counter()
         self._check_open()
         before = self._seq, self._has_episode
-        self._seq, self._has_episode = 0, False
-        self._under_way.clear()
+        self._seq = 0
+        self._end_episode()
         is_restore = request.HasField("restore")
         try:
-            reply = self._exchange(self._numbered(request)) if is_restore else self._exchange_anew(request)
+            reply = self._exchange(request) if is_restore else self._exchange_anew(request)
         except (ConfigurationError, SnapshotFault):
             if is_restore:
                 self._seq, self._has_episode = before
@@ -320,92 +265,39 @@ class RemoteBrain(KeepsInstants):
 
     def _ask_about_instants(self, request: pb.Request) -> pb.Snapshots:
         self._check_idle("this")
-        reply = self._exchange(self._numbered(request))
+        reply = self._exchange(request)
         if not reply.HasField("snapshots"):
             raise ProtocolError("the answer about snapshots is another message")
         return reply.snapshots
 
-    def _numbered(self, request: pb.Request) -> pb.Request:
-        self._id += 1
-        request.id = self._id
-        return request
-
     def _exchange_anew(self, request: pb.Request) -> pb.Reply:
         """Send ``request``, in another session where the present one is lost."""
-        if self._session is None:
+        if not self._session.is_open:
             self._reopen()
         try:
-            return self._exchange(self._numbered(request))
+            return self._exchange(request)
         except SessionGone:
             self._reopen()
-            return self._exchange(self._numbered(request))
+            return self._exchange(request)
 
     def _exchange(self, request: pb.Request) -> pb.Reply:
-        """Send ``request`` until it is answered; raises what a fault stands for."""
+        return self._answered(lambda: self._session.exchange(request))
+
+    def _answered(self, call: Callable[[], pb.Reply]) -> pb.Reply:
+        """Return the reply that ``call`` gets; raises what a fault stands for."""
         try:
-            reply = self._attempt(request)
-        except grpc.RpcError as error:
-            if not is_transient(error):
-                raise self._lost(error) from None
-            reply = self._retry(request, error)
+            reply = call()
         except BaseException:
-            self._detach()
             self._has_episode = False
             raise
         if reply.HasField("fault"):
             raise self._fault_of(reply)
         return reply
 
-    def _retry(self, request: pb.Request, error: grpc.RpcError) -> pb.Reply:
-        _LOGGER.warning("connection to %s broke (%s); trying again", self.address, reason(error))
-        self._detach()
-        try:
-            return self._retried(
-                lambda: self._attempt(request),
-                self._reconnect_s,
-                f"the connection to {self.address} was lost",
-            )
-        except BaseException:
-            self._has_episode = False
-            raise
-
-    def _attempt(self, request: pb.Request) -> pb.Reply:
-        return self._open_stream().exchange(request, self._on_progress)
-
-    def _open_stream(self) -> ExchangeStream:
-        if self._stream is None:
-            self._stream = ExchangeStream(self._stub.Exchange, self._metadata, self._silence_s)
-            for request, _ in self._under_way:  # on a new connection they are asked again
-                self._stream.send(request)
-        return self._stream
-
-    def _retried(self, attempt: Callable[[], Answer], patience_s: float, what: str) -> Answer:
-        """Call ``attempt`` until it works, waiting longer each time; fails when patience ends."""
-        began = time.monotonic()
-        for pause_s in pauses_s():
-            try:
-                return attempt()
-            except grpc.RpcError as error:
-                self._detach()
-                limit_s = self._start_timeout_s if BEING_BUILT in reason(error) else patience_s
-                if not is_transient(error) or time.monotonic() - began > limit_s:
-                    raise self._lost(error, what) from None
-            time.sleep(pause_s)
-        raise AssertionError("pauses do not end")
-
-    def _detach(self) -> None:
-        if self._stream is not None:
-            self._stream.close()
-            self._stream = None
-
-    def _lost(self, error: grpc.RpcError, what: str = "the episode was lost") -> Exception:
-        """Return the exception for a call that will not be tried again."""
-        self._detach()
+    def _end_episode(self) -> None:
         self._has_episode = False
-        failure = failure_of(error, what)
-        if isinstance(failure, SessionGone):
-            self._session = None
-        return failure
+        self._began_s.clear()
+        self._session.forget_begun()
 
     def _fault_of(self, reply: pb.Reply) -> BrainFault | ConfigurationError:
         if reply.fault.code not in _HARMLESS:
@@ -431,5 +323,5 @@ class RemoteBrain(KeepsInstants):
 
     def _check_idle(self, call: str, steps: int = 1) -> None:
         self._check_open()
-        if len(self._under_way) >= steps:
+        if len(self._began_s) >= steps:
             raise ConfigurationError(f"a step is under way: call finish_step() before {call}")
