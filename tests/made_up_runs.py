@@ -47,6 +47,16 @@ ZONES = {
 CYCLE_MS = 2500.0
 BLOCKS = (("baseline", 0.0), ("perturbation", 20.0), ("washout", 0.0))
 
+TWO_POPULATIONS: dict[str, Any] = {
+    "seed": 7,
+    "brain": {
+        "populations": [
+            {"name": "M1_L5B_PT", "region": "M1", "first_id": 1, "size": 40},
+            {"name": "S1_L4_Pyr", "region": "S1", "first_id": 41, "size": 60},
+        ]
+    },
+}
+
 
 def made_up_populations() -> list[dict[str, Any]]:
     populations, first = [], 1
@@ -170,3 +180,11 @@ def record_spikes(
         sender = np.repeat(ids, rng.poisson(expected))
         writer.spikes(start + np.sort(rng.integers(1, 21, len(sender))) * 0.5, rng.permutation(sender))
         writer.commit()
+
+
+def small_run(path: Path, **options: Any) -> recording.RunWriter:
+    """Create a run with two streams and nothing in them."""
+    writer = recording.create(path, TWO_POPULATIONS, **options)
+    writer.declare("joystick_mm", "mm", ("lateral", "pull"))
+    writer.declare("reward", "1", ("reward",), dtype="int64")
+    return writer

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import shutil
-import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -15,21 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from made_up_runs import TWO_POPULATIONS, small_run
 
 from robobrain import recording
 from robobrain.errors import RecordingError
 from robobrain.recording.layout import decode_times, encode_times
 from robobrain.recording.store import Committer, SegmentStore
-
-MANIFEST: dict[str, Any] = {
-    "seed": 7,
-    "brain": {
-        "populations": [
-            {"name": "M1_L5B_PT", "region": "M1", "first_id": 1, "size": 40},
-            {"name": "S1_L4_Pyr", "region": "S1", "first_id": 41, "size": 60},
-        ]
-    },
-}
+from robobrain.seeding import generator
 
 numbers = st.floats(allow_nan=True, allow_infinity=True, width=64)
 steps = st.lists(st.floats(0, 50, allow_nan=False), min_size=0, max_size=12)
@@ -58,7 +47,7 @@ def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, parts: list[Any], segment_bytes: int, t0: float, t1: float
 ) -> None:
     path = tmp_path_factory.mktemp("run") / "run"
-    with recording.create(path, MANIFEST, segment_bytes=segment_bytes) as writer:
+    with recording.create(path, TWO_POPULATIONS, segment_bytes=segment_bytes) as writer:
         writer.declare("pair", "mm", ("a", "b"))
         for t, values, s, ids, flush in parts:
             writer.append("pair", t, values)
@@ -78,13 +67,6 @@ def test_what_is_written_is_read(
     np.testing.assert_array_equal(run.spikes(None, t0, t1)[1], ids[fired])
     assert run.commits == len(parts) + 1
     assert recording.check(path) == []
-
-
-def small_run(path: Path, **options: Any) -> recording.RunWriter:
-    writer = recording.create(path, MANIFEST, **options)
-    writer.declare("joystick_mm", "mm", ("lateral", "pull"))
-    writer.declare("reward", "1", ("reward",), dtype="int64")
-    return writer
 
 
 def test_run_directory_tells_everything(tmp_path: Path) -> None:
@@ -214,9 +196,10 @@ def test_slow_disk_makes_the_caller_wait_and_shows_it(
 ) -> None:
     write = SegmentStore.write
     monkeypatch.setattr(SegmentStore, "write", lambda *arguments: (time.sleep(0.05), write(*arguments)))
+    rng = generator(1, "noise")
     with small_run(tmp_path / "run", pending_bytes=10_000) as writer:
         for i in range(12):
-            writer.append("joystick_mm", np.arange(400.0) + 400 * i, np.random.rand(400, 2))  # noqa: NPY002
+            writer.append("joystick_mm", np.arange(400.0) + 400 * i, rng.random((400, 2)))
             writer.commit()
         assert writer.backpressure_ms > 50
         waited = writer.backpressure_ms
@@ -310,107 +293,6 @@ def test_reader_refuses_what_it_can_not_read(tmp_path: Path) -> None:
     manifest.write_text("{")
     with pytest.raises(RecordingError, match=r"manifest.json can't be read"):
         recording.open(writer.path)
-
-
-def corrupt(path: Path, statement: str) -> None:
-    with sqlite3.connect(path / "store-000000.sqlite") as connection:
-        connection.execute(statement)
-    connection.close()
-
-
-@pytest.mark.parametrize(
-    ("statement", "says"),
-    [
-        ("UPDATE chunks SET data = zeroblob(length(data))", "checksum is wrong"),
-        ("UPDATE chunks SET kept = x'0100000000000000'", "checksum is wrong"),
-        ("UPDATE spikes SET n = n + 1", "don't make"),
-        ("UPDATE chunks SET t1_ms = t1_ms + 1", "the index says"),
-        ("DELETE FROM commits WHERE seq = 1", "commits are missing"),
-        ("DELETE FROM spikes", "the manifest states spikes = 2"),
-        ("UPDATE trials SET record = 'x'", "not a JSON mapping"),
-        ("UPDATE meta SET value = 'other' WHERE key = 'run_id'", "run_id is 'other'"),
-        ("CREATE TABLE more (x)", "differs from the file whose hash"),
-    ],
-)
-def test_check_finds_damage(tmp_path: Path, statement: str, says: str) -> None:
-    with small_run(tmp_path / "run") as writer:
-        for i in range(2):
-            writer.append("joystick_mm", float(i), [1.0 + i, 2.0])
-            writer.spikes([float(i)], [1])
-            writer.trial({"index": i})
-            writer.commit()
-            writer.flush()
-    assert recording.check(writer.path) == []
-    corrupt(writer.path, statement)
-    assert says in "\n".join(recording.check(writer.path))
-
-
-@pytest.mark.parametrize("status", ["complete", "interrupted", "failed"])
-def test_check_looks_at_the_trial_table(tmp_path: Path, status: str) -> None:
-    writer = small_run(tmp_path / "run")
-    writer.trial({"index": 0, "way_mm": [1.5, 2.0]})
-    writer.close(status)
-    table = writer.path / "trials.csv"
-    whole = table.read_bytes()
-    assert recording.check(writer.path) == []
-    table.write_bytes(b"\xff\x00abc")
-    assert "trials.csv differs from the trials" in "\n".join(recording.check(writer.path))
-    recording.backup(writer.path, tmp_path / "copy")
-    assert (tmp_path / "copy" / "trials.csv").read_bytes() == whole
-    assert recording.check(tmp_path / "copy") == []
-    table.unlink()
-    assert "trials.csv can't be read: No such file" in "\n".join(recording.check(writer.path))
-    (writer.path / "writer.lock").touch()  # as a kill between manifest and table leaves it
-    assert recording.check(writer.path) == []
-
-
-@pytest.mark.parametrize(
-    ("changes", "says"),
-    [
-        ({"status": 7, "brain": None}, "status is 7, which it can't be; brain is None"),
-        ({"status": "done"}, "status is 'done', not one of running, complete, interrupted, failed"),
-        ({"status": "running"}, "says running, yet states segments and totals"),
-        ({"brain": {"populations": [{"name": "X"}]}}, "an entry of the brain's populations is incomplete"),
-        ({"segments": [{"file": "store-000000.sqlite"}]}, "an entry of segments is incomplete"),
-        ({"segments": "all"}, "segments is 'all', which it can't be"),
-        ({"totals": 5}, "totals is 5, which it can't be"),
-        ({"totals": ...}, "yet lacks the totals and segments"),
-        ({"run_id": ...}, "run_id is missing"),
-    ],
-)
-def test_check_finds_a_damaged_manifest(tmp_path: Path, changes: dict[str, Any], says: str) -> None:
-    with small_run(tmp_path / "run") as writer:
-        writer.append("joystick_mm", 0.0, [1.0, 2.0])
-    file = writer.path / "manifest.json"
-    manifest = json.loads(file.read_text()) | changes
-    file.write_text(json.dumps({key: value for key, value in manifest.items() if value is not ...}))
-    assert says in "\n".join(recording.check(writer.path))
-
-
-def test_a_run_whose_store_is_missing_is_refused(tmp_path: Path) -> None:
-    with small_run(tmp_path / "run") as writer:
-        (tmp_path / "killed").mkdir()
-        for name in ("manifest.json", "writer.lock"):
-            shutil.copy(writer.path / name, tmp_path / "killed")
-    (writer.path / "store-000000.sqlite").unlink()
-    for path in (writer.path, tmp_path / "killed"):
-        with pytest.raises(RecordingError, match=r"The store of .* is missing"):
-            recording.open(path)
-        assert "is missing" in recording.check(path)[0]
-
-
-def test_check_finds_lost_and_broken_segments(tmp_path: Path) -> None:
-    with small_run(tmp_path / "run", segment_bytes=1) as writer:
-        for i in range(3):
-            writer.append("joystick_mm", np.arange(1000.0) + 1000 * i, np.random.rand(1000, 2))  # noqa: NPY002
-            writer.commit()
-            writer.flush()
-    segment = writer.path / "store-000002.sqlite"
-    whole = segment.read_bytes()
-    segment.write_bytes(whole[: len(whole) // 2])
-    assert "store-000002.sqlite" in "\n".join(recording.check(writer.path))
-    segment.unlink()
-    assert "a segment is missing" in "\n".join(recording.check(writer.path))
 
 
 def test_committer_waits_for_nothing_when_idle(tmp_path: Path) -> None:
