@@ -6,7 +6,6 @@ potentials, spikes in flight, synaptic traces, generators.
 
 from __future__ import annotations
 
-import array
 import contextlib
 import ctypes
 import os
@@ -14,6 +13,7 @@ import pickle
 import select
 import signal
 import socket
+import struct
 import warnings
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -30,15 +30,15 @@ _HUGE_PAGE_BYTES = 2 * 2**20
 _OUT_OF_MEMORY_SCORE = Path("/proc/self/oom_score_adj")
 _EXPENDABLE = 1000
 """The most there is, see proc(5)."""
-_MESSAGE_BYTES = 2**16
-_DESCRIPTOR_BYTES = array.array("i").itemsize
+_LENGTH = struct.Struct("<Q")
+"""Comes before each message: how many bytes it has."""
 
 
 class Channel:
     """One end of a private line between the kernel and a copy of it: whole messages, and ends of others."""
 
     def __init__(self, connection: socket.socket) -> None:
-        """Take over a connected SOCK_SEQPACKET socket."""
+        """Take over a connected SOCK_STREAM socket."""
         self._socket = connection
 
     @classmethod
@@ -48,16 +48,16 @@ class Channel:
         Raises:
             OSError: There are no descriptors left.
         """
-        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        one, other = socket.socketpair(socket.AF_UNIX, socket.SOCK_STREAM)
         return cls(one), cls(other)
 
     def send(self, message: object, end: Channel | None = None) -> None:
         """Send a message, and with it an end of another line; a partner that is gone is noticed later."""
-        try:
-            descriptors = [] if end is None else [end._socket.fileno()]
-            socket.send_fds(self._socket, [pickle.dumps(message)], descriptors)
-        except (BrokenPipeError, ConnectionResetError):
-            pass
+        payload = pickle.dumps(message)
+        descriptors = [] if end is None else [end._socket.fileno()]
+        with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+            socket.send_fds(self._socket, [_LENGTH.pack(len(payload))], descriptors)
+            self._socket.sendall(payload)
 
     def receive(self) -> tuple[Any, Channel | None]:
         """Wait for a message.
@@ -66,13 +66,21 @@ class Channel:
             EOFError: No process holds the other end any more.
         """
         try:
-            payload, descriptors, _, _ = socket.recv_fds(self._socket, _MESSAGE_BYTES, 1)
-        except ConnectionResetError:
-            payload, descriptors = b"", []
-        if not payload:
-            raise EOFError
-        end = Channel(socket.socket(fileno=descriptors[0])) if descriptors else None
-        return pickle.loads(payload), end
+            header, descriptors, _, _ = socket.recv_fds(self._socket, _LENGTH.size, 1, socket.MSG_WAITALL)
+            end = Channel(socket.socket(fileno=descriptors[0])) if descriptors else None
+            return pickle.loads(self._read(_LENGTH.unpack(header)[0])), end
+        except (ConnectionResetError, struct.error):
+            raise EOFError from None
+
+    def _read(self, size: int) -> bytes:
+        """Return the next ``size`` bytes."""
+        payload = bytearray()
+        while len(payload) < size:
+            part = self._socket.recv(size - len(payload))
+            if not part:
+                raise EOFError
+            payload += part
+        return bytes(payload)
 
     def is_lost(self) -> bool:
         """Return whether no process holds the other end any more."""
