@@ -11,7 +11,7 @@ import nest
 import numpy as np
 from numpy.typing import NDArray
 
-from robobrain.bridge.messages import Description, PhaseTimes, PopulationInfo, Port, Readings, Spikes
+from robobrain.bridge.messages import Description, PhaseTimes, PopulationInfo, Port, Readings, Samples, Spikes
 from robobrain.seeding import nest_seed
 
 EXCHANGE_MS = 10.0
@@ -160,3 +160,21 @@ class Drifting(BalancedNetwork):
 
     def digest(self) -> bytes:
         return str(time.perf_counter_ns()).encode()
+
+
+class Equippable(BalancedNetwork):
+    """Takes any text as its devices; making ``hang`` takes for ever."""
+
+    is_equipped = True
+
+    def configure(self, devices: str) -> None:
+        self._devices = devices
+        self.is_equipped = not devices
+
+    def equip(self) -> None:
+        if not self.is_equipped and self._devices == "hang":
+            time.sleep(3600.0)
+        self.is_equipped = True
+
+    def collect_samples(self) -> tuple[Samples, ...]:
+        return ()

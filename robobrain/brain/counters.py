@@ -22,7 +22,7 @@ COUNTER = {
 }
 """An ``iaf_psc_delta`` whose V_m sums what arrives: it never fires; ``exp(-h / tau_m)`` is 1.0 in doubles."""
 
-LONGEST_MS = 1000.0
+LONGEST_COUNT_MS = 1000.0
 """Largest model time between two readings; the settling of a brain reads every 250 ms."""
 
 _EXACT_BITS = 53  # of whole numbers in a double
@@ -46,7 +46,7 @@ class Counters:
         distinct = {ids.tobytes(): ids for ids in groups}
         places = {key: place for place, key in enumerate(distinct)}
         self._places = [places[ids.tobytes()] for ids in groups]
-        most = max(len(ids) for ids in groups) * round(LONGEST_MS / site.resolution_ms)
+        most = max(len(ids) for ids in groups) * round(LONGEST_COUNT_MS / site.resolution_ms)
         bits = most.bit_length()
         digits = max(1, (_EXACT_BITS - _SPARE_BITS) // bits)
         self._digits, self._bits = digits, bits

@@ -21,7 +21,11 @@ from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ConfigurationError, SnapshotFault
 
 _LOGGER = logging.getLogger(__name__)
-_PATIENCE_S, _GLANCE_S = 2.0, 2e-4
+_PATIENCE_S = 2.0
+"""Assumed: longest wait of a step for the process of the episode before to end, which takes milliseconds.
+Then the step goes on untied, and the next one tries again."""
+_GLANCE_S = 2e-4
+"""Assumed: time between two looks whether it has."""
 
 GoOn = Callable[[pb.Request, Known], Steps]
 """Makes the episode that a request asks for out of a held instant with these known first exchanges."""
@@ -139,7 +143,10 @@ class EpisodeServer(Server):
         """Make the devices, say whether that went well, and hold the settled brain that has them."""
         try:
             assert isinstance(self._model, Configurable)
+            self._tie()  # before NEST runs, which may hang and then hears nobody
             self._team.run(self._model.equip)
+        except PipeClosed:
+            os._exit(0)  # with the kernel all is over
         except ConfigurationError as error:
             self._channel.send(error)
             os._exit(1)

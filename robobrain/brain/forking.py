@@ -37,6 +37,9 @@ from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, Snap
 
 _LOGGER = logging.getLogger(__name__)
 _REAP_S = 1.0
+"""Assumed: longest wait for a process that is lost to be known as ended."""
+_ENDS_REMEMBERED = 256
+"""Assumed: more than end between the loss of one that matters and the question how."""
 _LARGE_BYTES = 2**30
 """From here on memory is gathered in huge pages: 2 s per GiB at the start, 16 ms per GiB in each fork."""
 
@@ -154,9 +157,7 @@ class ForkServer(EpisodeServer):
         self._episode = None
         if self._configure(request):
             self._snapshots.clear()
-            if self._equipped is not None:
-                self._equipped.channel.close()
-                self._equipped = None
+            self._let_go_of_devices()
 
     def _begin(self, request: pb.Request) -> None:
         """Begin an episode in a copy of the settled brain, of this process or of the one with the devices."""
@@ -167,13 +168,20 @@ class ForkServer(EpisodeServer):
             )
             self._episode = _Episode(pid, channel, request)
             return
-        if self._equipped is None or self._equipped.channel.is_lost():
-            self._equipped = self._equip()
+        is_new = self._equipped is None
+        holder = self._equipped = self._equipped or self._equip()
         try:
-            self._equipped = self._wake(self._equipped, request, known)
+            self._equipped = self._wake(holder, request, known)
         except EOFError:
-            self._equipped = None
-            raise SnapshotFault("the settled brain with its devices was lost; reset again") from None
+            self._let_go_of_devices()
+            if is_new:
+                raise BrainFault(
+                    f"the brain with its devices was lost ({self._end_of(holder.pid)})"
+                ) from None
+            self._begin(request)  # with devices made anew
+            return
+        if self._equipped is None:
+            _LOGGER.warning("too many open files: the next reset makes the devices anew")
 
     def _equip(self) -> Holder:
         """Have a copy make the devices and hold the settled brain that has them."""
@@ -181,12 +189,18 @@ class ForkServer(EpisodeServer):
         try:
             error, _ = holder.channel.receive()
         except EOFError:
-            raise BrainFault(
-                f"the process that makes the devices was lost ({self._end_of(holder.pid)})"
-            ) from None
+            end = self._end_of(holder.pid)
+            error = BrainFault(f"the process that makes the devices was lost ({end})")
         if error is not None:
+            holder.channel.close()
             raise error
         return holder
+
+    def _let_go_of_devices(self) -> None:
+        """Have the holder of the settled brain with its devices end, if there is one."""
+        if self._equipped is not None:
+            self._equipped.channel.close()
+            self._equipped = None
 
     def _copy(self, become: Callable[[], NoReturn]) -> Holder:
         """Fork, and have the copy do something else than this process does."""
@@ -211,7 +225,9 @@ class ForkServer(EpisodeServer):
         self._snapshots.close()
 
     def _wake(self, holder: Holder, request: pb.Request, known: Known) -> Holder | None:
-        """Have a holder go on as the episode; return the next holder, None where there could be none.
+        """Have a holder go on as the episode; return the next holder.
+
+        None where no descriptor is left for the line to it: then it has ended.
 
         Raises:
             SnapshotFault: There is no room for another copy.
@@ -222,10 +238,7 @@ class ForkServer(EpisodeServer):
         if isinstance(answer, Refused):
             raise SnapshotFault(f"the brain can't be copied now: {answer.why}")
         self._episode = _Episode(holder.pid, holder.channel, request)
-        if end is None:  # no descriptor is left for the line to the next holder, which ends by that
-            _LOGGER.warning("too many open files: an instant is lost")
-            return None
-        return Holder(answer.pid, end)
+        return None if end is None else Holder(answer.pid, end)
 
     def _restore(self, request: pb.Request) -> None:
         """Have the holder of an instant go on as the episode."""
@@ -236,6 +249,7 @@ class ForkServer(EpisodeServer):
         except EOFError:
             raise self._snapshots.lose(number) from None
         if following is None:
+            _LOGGER.warning("too many open files: snapshot %d is lost", number)
             self._snapshots.forget(number)
             return
         kept.holder = following
@@ -273,9 +287,9 @@ class ForkServer(EpisodeServer):
         return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def _reap(self) -> None:
-        """Take note of the processes that ended."""
-        running = None if self._episode is None else self._episode.pid
+        """Take note of how processes ended, of the last ones only: most are never asked about."""
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG)) != (0, 0):
-                if ended[0] == running:
-                    self._statuses = dict([ended])
+                self._statuses.update([ended])
+        while len(self._statuses) > _ENDS_REMEMBERED:
+            del self._statuses[next(iter(self._statuses))]

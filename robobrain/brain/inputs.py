@@ -32,13 +32,12 @@ class Inputs:
         self._low = np.array([source.low for source in sources for _ in source.channels], dtype=float)
         self._high = np.array([source.high for source in sources for _ in source.channels], dtype=float)
         self._last = b""
-        self._steps = round(site.exchange_ms / site.resolution_ms)
         specs: list[tuple[Encoder, InputTarget]] = []
         channels: list[int] = []
         created = []
         first_channel = 0
         for source in sources:
-            _check_spikes(site, source)
+            check_spikes(site, source)
             delay_ms = site.delay_ms(source.name, source.delay_ms)
             for targets in _grouped(source.targets):
                 device = site.nest.Create(_model(source.encoder))
@@ -87,7 +86,7 @@ class Inputs:
     def _times_ms(self, number: int, now: int) -> list[float]:
         """Return times of ``number`` spikes in the exchange that begins at step ``now``."""
         resolution_ms = self._site.resolution_ms
-        return [(now + step) * resolution_ms for step in _spread(number, self._steps)]
+        return [(now + step) * resolution_ms for step in _spread(number, self._site.steps)]
 
     def _nodes(self, ids: list[int], chosen: list[int]) -> Nodes | None:
         if not chosen:
@@ -117,12 +116,16 @@ def _spread(number: int, steps: int) -> list[int]:
     return [(2 * k + 1) * steps // (2 * number) + 1 for k in range(number)]
 
 
-def _check_spikes(site: Site, source: DirectInputSource) -> None:
-    steps = round(site.exchange_ms / site.resolution_ms)
-    if isinstance(source.encoder, SpikesEncoder) and source.encoder.max_spikes > steps:
+def check_spikes(site: Site, source: DirectInputSource) -> None:
+    """Refuse more spikes in an exchange than it has time steps.
+
+    Raises:
+        ConfigurationError: That many do not fit; names the source.
+    """
+    if isinstance(source.encoder, SpikesEncoder) and source.encoder.max_spikes > site.steps:
         raise ConfigurationError(
             f"source {source.name}: max_spikes = {source.encoder.max_spikes}, but an exchange of "
-            f"{site.exchange_ms:g} ms has only {steps} time steps"
+            f"{site.exchange_ms:g} ms has only {site.steps} time steps"
         )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from robobrain.brain.devices import Devices
 from robobrain.brain.histories import FieldSignal
+from robobrain.brain.inputs import check_spikes
 from robobrain.brain.monitors import DirectOutputMonitor
 from robobrain.brain.nodes import is_multiple
 from robobrain.brain.selectors import NodeIds, Selector, select, select_groups
@@ -58,7 +59,7 @@ _BLOCK_US = 0.4  # one sample of an equation computed and written
 
 LARGEST_RATE_HZ = 1e6
 """Largest rate of a Poisson train (*assumed*: 500 spikes in a time step; NEST never ends drawing 1e300)."""
-LONGEST_MS = 86_400_000.0
+LONGEST_PERIOD_MS = 86_400_000.0
 """Longest time between two samples or draws, a day (*assumed*)."""
 
 
@@ -96,13 +97,10 @@ def membranes(name: str, targets: Sequence[Selector], site: Site) -> NodeIds:
     return np.unique(np.concatenate([ids for target in targets for _, ids in site.neurons(name, target)]))
 
 
-def _steps(site: Site) -> int:
-    return round(site.exchange_ms / site.resolution_ms)
-
-
 def _input_row(source: DirectInputSource, site: Site) -> DeviceRow:
     with _naming(f"input {source.name}"):
         site.delay_ms(source.name, source.delay_ms)
+        check_spikes(site, source)
         for target in source.targets:
             match source.encoder:
                 case RateEncoder(max_hz=max_hz):
@@ -114,7 +112,7 @@ def _input_row(source: DirectInputSource, site: Site) -> DeviceRow:
         else:
             groups = [ids for t in source.targets for _, ids in select_groups(t.selector, site.populations)]
     neurons = sum(map(len, groups))
-    cost_us = _STEP_US * neurons * _steps(site) + _WRITE_US * len(source.targets)
+    cost_us = _STEP_US * neurons * site.steps + _WRITE_US * len(source.targets)
     return DeviceRow(
         kind="input",
         name=source.name,
@@ -139,7 +137,7 @@ def _equation_row(source: DirectEquationSource, site: Site) -> DeviceRow:
             _check_rate(source.high)
             neurons = sum(len(select(target, site.populations)) for target in source.targets)
         else:
-            neurons = _count(source, site)
+            neurons = _membrane_count(source, site)
     samples = site.exchange_ms / source.sample_ms
     return DeviceRow(
         kind="equation",
@@ -147,31 +145,32 @@ def _equation_row(source: DirectEquationSource, site: Site) -> DeviceRow:
         unit=source.unit,
         values=1,
         neurons=neurons,
-        cost_us=_STEP_US * neurons * _steps(site) + _BLOCK_US * samples,
+        cost_us=_STEP_US * neurons * site.steps + _BLOCK_US * samples,
     )
 
 
 def _noise_row(source: UniformRegionSource, site: Site) -> DeviceRow:
-    gaussian = source.noise if isinstance(source.noise, GaussianNoise) else None
     with _naming(f"noise {source.name}"):
         site.delay_ms(source.name, source.delay_ms)
-        if gaussian is not None:
-            _check_period("hold_ms", gaussian.hold_ms, site)
-            neurons = _count(source, site)
-        elif isinstance(source.noise, PoissonNoise):
-            _check_rate(source.noise.rate_hz)
-            neurons = sum(len(select(target, site.populations)) for target in source.targets)
+        match source.noise:
+            case GaussianNoise(unit=unit, hold_ms=hold_ms):
+                _check_period("hold_ms", hold_ms, site)
+                neurons = _membrane_count(source, site)
+            case PoissonNoise(rate_hz=rate_hz):
+                _check_rate(rate_hz)
+                unit = Unit.RATE
+                neurons = sum(len(select(target, site.populations)) for target in source.targets)
     return DeviceRow(
         kind="noise",
         name=source.name,
-        unit="Hz" if gaussian is None else gaussian.unit,
+        unit=unit,
         values=1,
         neurons=neurons,
-        cost_us=_STEP_US * neurons * _steps(site),
+        cost_us=_STEP_US * neurons * site.steps,
     )
 
 
-def _count(source: DirectEquationSource | UniformRegionSource, site: Site) -> int:
+def _membrane_count(source: DirectEquationSource | UniformRegionSource, site: Site) -> int:
     return sum(len(ids) for target in source.targets for _, ids in site.neurons(source.name, target))
 
 
@@ -184,7 +183,7 @@ def _rhythm_row(source: GlobalSource, site: Site) -> DeviceRow:
         unit=source.unit,
         values=1,
         neurons=neurons,
-        cost_us=_STEP_US * neurons * _steps(site),
+        cost_us=_STEP_US * neurons * site.steps,
     )
 
 
@@ -252,7 +251,7 @@ def _history_rows(devices: Devices, site: Site) -> Iterator[DeviceRow]:
 
 
 def _check_period(name: str, period_ms: float, site: Site) -> None:
-    if not is_multiple(period_ms, site.resolution_ms) or period_ms > LONGEST_MS:
+    if not is_multiple(period_ms, site.resolution_ms) or period_ms > LONGEST_PERIOD_MS:
         raise ConfigurationError(
             f"{name} = {period_ms:g} must be a multiple of the resolution {site.resolution_ms:g} ms and at "
             "most a day"

@@ -39,7 +39,8 @@ _DECLARATIONS: dict[str, type[Any]] = {
 }
 """Sections whose entries have the fields of a declaration."""
 
-LONGEST_MS = 1e9
+_END_MS = 1e9
+"""Times in a file are below it: twelve days (*assumed*)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +113,7 @@ def parse_devices(file: str, document: Mapping[str, Any]) -> Devices:
             sections[section] = _load_list(file, section, raw, _output)
         elif section in _DECLARATIONS:
             sections[section] = _load_list(file, section, raw, partial(_declared, _DECLARATIONS[section]))
-        elif isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) < LONGEST_MS:
+        elif isinstance(raw, int | float) and not isinstance(raw, bool) and abs(raw) < _END_MS:
             sections[section] = float(raw)
         else:
             raise TableError(file, section, f"{str(raw)[:80]!r} is no number of ms", "give one below 1e9")

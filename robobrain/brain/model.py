@@ -76,6 +76,7 @@ class BrainModel:
         self._resets = resets_of(config)
         if self._resets is Resets.REINITIALISATION and not self._wired.empty:
             raise ConfigurationError(NO_DEVICES_BESIDE)
+        self._check(self._wired)
         self._settle(progress)
         self._start_ms, self._t_ms = self._network.spec.settle_ms, -1.0
         self._settled = self._noted() if self._resets is Resets.REINITIALISATION else None
@@ -151,10 +152,7 @@ class BrainModel:
         wanted = from_text(devices)
         if self._resets is Resets.REINITIALISATION and not wanted.empty:
             raise ConfigurationError(NO_DEVICES_BESIDE)
-        site = self._site()
-        inspect(joined(self._wired, wanted), site)
-        for field in wanted.fields:
-            check_signal(site, field)
+        self._check(joined(self._wired, wanted))
         wired = {port.name for ports in self._panel.ports for port in ports}
         added = [*(source.name for source in wanted.inputs), *(monitor.name for monitor in wanted.outputs)]
         if taken := sorted(wired.intersection(added)):
@@ -194,6 +192,12 @@ class BrainModel:
         """
         counts = np.append(self._panel.counted, self._nest.local_spike_counter)
         return hashlib.sha256(self._probes.get("V_m").tobytes() + counts.tobytes()).digest()
+
+    def _check(self, devices: Devices) -> None:
+        site = self._site()
+        inspect(devices, site)
+        for field in devices.fields:
+            check_signal(site, field)
 
     def _noted(self) -> Settled:
         """Note the settled state, for a return to it in this process."""

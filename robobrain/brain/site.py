@@ -43,6 +43,11 @@ class Site:
                 f"{self.min_delay_ms} ms, and that of the resolution {self.resolution_ms} ms"
             )
 
+    @property
+    def steps(self) -> int:
+        """Time steps of an exchange."""
+        return round(self.exchange_ms / self.resolution_ms)
+
     def delay_ms(self, who: str, wanted_ms: float | None) -> float:
         """Return the delay of a device's connections: the wanted one, or the smallest.
 
