@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,3 +73,14 @@ def test_devices_that_could_not_be_removed_are_refused(brain: LocalBrain) -> Non
 def test_an_unknown_way_to_reset_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="copy, reinitialisation"):
         kernel_config("tiny", resets="magic")
+
+
+@pytest.mark.parametrize("name", ["threads", "ranks"])
+@pytest.mark.parametrize("value", ["2", 1.5, True, -1, 10**9, float("nan")])
+def test_a_number_of_threads_or_ranks_that_is_none_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ConfigurationError, match=f"{name} is .*use 1 or more"):
+        kernel_config("tiny", **{name: value})
+
+
+def test_counts_of_numpy_are_counts() -> None:
+    assert kernel_config("tiny", threads=np.int64(2)) == kernel_config("tiny", threads=2)

@@ -6,7 +6,7 @@ import dataclasses
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass
-from numbers import Real
+from numbers import Integral, Real
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -22,6 +22,8 @@ LONGEST_EXCHANGE_MS = 1000.0
 """Longest period of an exchange (*assumed*: a limb that hears of itself once a second is not controlled)."""
 MOST_THREADS = 1024
 """Largest number of threads (*assumed*: more than one machine has cores)."""
+MOST_RANKS = 65_536
+"""Largest number of ranks (*assumed*: more than a brain of a million neurons can use)."""
 _MPIRUN = ("mpirun", "--oversubscribe", "--bind-to", "none", "--mca", "mpi_yield_when_idle", "1", "-n")
 
 
@@ -73,6 +75,10 @@ def checked_exchange_ms(exchange_ms: float) -> float:
     return float(exchange_ms)
 
 
+def _is_count(value: object, least: int, most: int) -> bool:
+    return isinstance(value, Integral) and not isinstance(value, bool) and least <= int(value) <= most
+
+
 def kernel_config(
     brain: str,
     *,
@@ -103,25 +109,27 @@ def kernel_config(
     load_interfaces(interfaces, {population.name: population.region for population in spec.populations})
     if ranks is None:  # those of a launcher may share it among several machines
         check_fits(choice.tables, spec)
-    if threads is not None and (not isinstance(threads, int) or not 1 <= threads <= MOST_THREADS):
+    if threads is not None and not _is_count(threads, 1, MOST_THREADS):
         raise ConfigurationError(
             f"threads is {threads!r:.40}; use 1 or more, at most {MOST_THREADS}, or leave it out for the "
             "size's own."
         )
-    if ranks is not None and ranks < 0:
-        raise ConfigurationError(f"ranks is {ranks}; use 1 or more, or leave it out for one process.")
+    if ranks is not None and not _is_count(ranks, 0, MOST_RANKS):
+        raise ConfigurationError(
+            f"ranks is {ranks!r:.40}; use 1 or more, at most {MOST_RANKS}, or leave it out for one process."
+        )
     limits = Limits(count=snapshots, private_bytes=snapshot_bytes)
     return KernelConfig(
         brain=brain,
         exchange_ms=period_ms,
-        threads=spec.threads if threads is None else threads,
+        threads=spec.threads if threads is None else int(threads),
         seed=seed,
         record_spikes=record_spikes,
         interfaces=None if interfaces is None else str(interfaces),
         alterations=alterations or NONE,
         snapshots=limits.count,
         snapshot_bytes=limits.private_bytes,
-        ranks=ranks,
+        ranks=None if ranks is None else int(ranks),
         resets=resets_of({"ranks": ranks, "resets": resets}).value,
     )
 

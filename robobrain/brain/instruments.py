@@ -1,9 +1,9 @@
 """The devices of episodes in NEST: made in a copy of the settled brain, from which the episodes are copied.
 
 Nothing is ever taken out of a network again: a brain without devices is the settled one, and devices exist
-only in the copies that were told to have them. So an episode without them is
-the same, bit by bit, whatever other episodes had. What NEST ignores between two ``Run`` calls (a
-``poisson_generator``'s rate, an ``ac_generator``'s amplitude, any start and stop) is set before ``Prepare``.
+only in the copies that were told to have them. So an episode without them is the same, bit by bit, whatever
+other episodes had. What NEST ignores between two ``Run`` calls (a ``poisson_generator``'s rate, an
+``ac_generator``'s amplitude, any start and stop) is set before ``Prepare``.
 """
 
 from __future__ import annotations

@@ -26,7 +26,7 @@ _KINDS: dict[str, tuple[tuple[type, ...], str]] = {
     "camera": ((str,), "the name of a camera"),
     "fatigue": ((bool, np.bool_), "True or False"),
     "brain": ((str, NoneType), "the name of a size, a part of all neurons as text, or FOLDER:SIZE"),
-    "threads": ((int, NoneType), "a whole number from 1 on, or None"),
+    "threads": ((Integral, NoneType), "a whole number from 1 on, or None"),
     "alterations": ((Mapping, NoneType), "a mapping such as {'lesion': ['S1']}, or None"),
     "connect": ((str, NoneType), "host:port of a server, @FILE with its rendezvous file, or None"),
     "credentials": ((str, Path, NoneType), "the path of a folder, or None"),
