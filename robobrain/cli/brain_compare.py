@@ -43,9 +43,7 @@ def compare(
             )
             for brain, choice in choices.items()
         ]
-    title = (
-        f"{' and '.join(choices)} at rest: {seconds:g} s, {seeds} seed(s) from {seed}, {threads} thread(s)"
-    )
+    title = f"{' and '.join(choices)} at rest: {seconds:g} s; seeds: {seeds} from {seed}; threads: {threads}"
     paths = write_comparison(out, title, measured)
     for line in describe(measured):
         console.print(line, highlight=False)

@@ -30,7 +30,8 @@ def overview(run: Run) -> dict[str, object]:
         "trials": len(trials),
         "outcomes": ", ".join(f"{name} {count}" for name, count in outcomes.most_common()),
         "spikes": f"{run.spike_count:,}",
-        "store": f"{size / 1e6:.1f} MB, {len(run.segments)} segment(s)",
+        "store": f"{size / 1e6:.1f} MB",
+        "segments": len(run.segments),
         "size per hour": f"{size / seconds * 3600 / 1e9:.2f} GB" if seconds else None,
         "waited for the disk": (
             f"{manifest['backpressure_ms']:.1f} ms" if "backpressure_ms" in manifest else None

@@ -39,7 +39,7 @@ def blocks(run: Run) -> Figure:
     for axes, (name, members) in zip(grid.flat, groups, strict=False):
         draw_paths(axes, trace, members)
         force_mN = next((t["lateral_force_mN"] for t in members if t.get("lateral_force_mN")), 0.0)
-        axes.set_title(f"{name}, {how_many(members)}" + (f", {force_mN:+g} mN" if force_mN else ""))
+        axes.set_title(f"{name}\n{how_many(members)}" + (f", {force_mN:+g} mN" if force_mN else ""))
         _draw_force_zone(axes, task, force_mN)
         zone_handles = draw_zones(axes, task.get("zones") or {})
     for axes in grid[:, 0]:
