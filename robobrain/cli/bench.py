@@ -107,7 +107,7 @@ def reset(
     with build_progress(brain) as progress:
         cost = measure_resets(brain, threads=threads, repeats=repeats, on_build=progress)
     table = Table(
-        title=f"brain {brain}, {cost.synapses:,} synapses, {cost.threads} thread(s), {repeats} times"
+        title=f"brain {brain}, {cost.synapses:,} synapses, threads: {cost.threads}, {repeats} times"
     )
     for heading in ("", "median ms", "95 % ms", "largest ms"):
         table.add_column(heading, justify="right")
