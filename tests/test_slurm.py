@@ -19,15 +19,15 @@ from bridge_processes import is_alive, wait_until_gone
 from mpi_tools import course, equal
 from mpi_tools import why_not as why_no_ranks
 from slurm_cluster import Cluster, Job
+from typer.testing import CliRunner
 
-from robobrain import recording
 from robobrain.brain.config import local_brain
 from robobrain.bridge.administration import ServerLink
 from robobrain.bridge.credentials import make_credentials
 from robobrain.bridge.remote import RemoteBrain
 from robobrain.bridge.remote_stream import SessionGone
+from robobrain.cli.app import app
 from robobrain.errors import BrainFault
-from robobrain.tasks.joystick.runner import RunPlan, run_plan
 
 SCRIPT = Path(__file__).parent.parent / "deploy" / "serve.slurm"
 WHY_NOT, WHY_NO_RANKS = slurm_cluster.why_not(), why_no_ranks()
@@ -135,11 +135,14 @@ def ends_in_order(service: Service, *options: str) -> str:
     return state
 
 
-def test_a_job_serves_a_recorded_session_until_it_is_cancelled(cluster: Cluster, tmp_path: Path) -> None:
+def test_a_job_serves_the_brain_that_a_local_one_is_until_it_is_cancelled(
+    cluster: Cluster, tmp_path: Path
+) -> None:
     service = served(cluster, tmp_path)
-    plan = RunPlan(out=tmp_path / "run", trials=2, connect=service.address, credentials=service.credentials)
-    run_plan(plan)
-    assert recording.open(tmp_path / "run").status == "complete"
+    with service.connect() as brain, local_brain("tiny", threads=1, record_spikes=True) as local:
+        assert equal(course(brain, 1), course(local, 1))
+    told = CliRunner().invoke(app, ["status", service.address, "--credentials", str(service.credentials)])
+    assert "brain tiny" in told.output
     assert ends_in_order(service) == "CANCELLED"
 
 
