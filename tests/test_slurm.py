@@ -66,8 +66,8 @@ class Service:
         return self.lab / "client"
 
     def connect(self) -> RemoteBrain:
-        """Lease its brain."""
-        return RemoteBrain(self.address, credentials=self.credentials)
+        """Lease its brain, with the credentials that its rendezvous file names."""
+        return RemoteBrain(self.address)
 
     def processes(self) -> set[int]:
         """Return server, kernel and ranks, wherever they hang in the tree of processes."""

@@ -39,8 +39,8 @@ class KernelProcess:
 
     A keeper thread starts the command and waits for its end. It lives as long as the command does, so a
     kernel that asks Linux to be killed with its parent, which means the *thread* that started it, stays
-    alive when the user's thread ends. Whatever the command has left behind in its session ends with it, and so
-    do ranks that a service has started for a launcher, in sessions of their own (SLURM's daemon for srun).
+    alive when the user's thread ends. Whatever the command has left behind in its session ends with it, and
+    so do ranks that a service has started for a launcher in another session, as SLURM's daemon for srun.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], poll_s: float) -> None:
