@@ -160,7 +160,7 @@ def test_a_server_that_cant_start_fails_its_job(cluster: Cluster, tmp_path: Path
 
 @pytest.fixture(scope="module")
 def two_ranks(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> Service:
-    return served(cluster, tmp_path_factory.mktemp("ranks"), "--ntasks=2")
+    return served(cluster, tmp_path_factory.mktemp("ranks"), "--nodes=1", "--ntasks-per-node=2")
 
 
 @on_ranks
