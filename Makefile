@@ -32,8 +32,8 @@ mpi: .venv-mpi/.ready  ## NEST with MPI in .venv-mpi: built by pip, or from NEST
 .venv-mpi/.ready: pyproject.toml scripts/setup_mpi.sh
 	./scripts/setup_mpi.sh
 
-test-mpi: mpi  ## the tests of ranks
-	.venv-mpi/bin/pytest tests/test_mpi.py
+test-mpi: mpi  ## the tests of ranks, under SLURM too where it is installed
+	.venv-mpi/bin/pytest tests/test_mpi.py tests/test_slurm.py
 
 .venv/.ready-%: pyproject.toml scripts/setup.sh
 	./scripts/setup.sh $*

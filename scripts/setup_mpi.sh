@@ -42,7 +42,7 @@ done
 
 if [ "${SYSTEM_PACKAGES:-yes}" != no ]; then
     if [ -n "$wheel" ]; then
-        need_debian openmpi-bin libopenmpi3 libgsl27 libltdl7
+        need_debian openmpi-bin libopenmpi3 libgomp1 libgsl27 libltdl7
     else
         need_debian openmpi-bin libopenmpi-dev libgsl-dev libltdl-dev libboost-dev g++ cmake make
     fi

@@ -137,9 +137,27 @@ def test_a_front_that_does_not_come_back_is_a_fault_after_the_stated_time() -> N
     with FrontProcess() as front:
         brain = RemoteBrain(front.address, reconnect_s=0.5)
         brain.reset(0)
+        front.process.kill()
     with pytest.raises(BrainFault, match=r"connection to .* was lost"):
         brain.step([1, 2, 3])
     brain.close()
+
+
+def test_a_server_that_is_asked_to_end_tells_its_sessions() -> None:
+    with Front(pool=2) as front:
+        idle, busy = RemoteBrain(front.address), RemoteBrain(front.address)
+        for brain in (idle, busy):
+            brain.reset(0)
+        busy.begin_step(ASLEEP)
+        wait_for(lambda: any(one.queue for one in seats(front.address)))
+        kernels = {one.pid for one in seats(front.address)}
+    assert not wait_until_gone(kernels)
+    with pytest.raises(SessionGone, match="the server was asked to end"):
+        idle.step([1, 0, 0])
+    with pytest.raises(SessionGone, match="the server was asked to end"):
+        busy.finish_step()
+    for brain in (idle, busy):
+        brain.close()
 
 
 def test_a_connection_cut_within_an_exchange_comes_back_and_nothing_runs_twice() -> None:

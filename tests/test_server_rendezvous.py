@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from robobrain.bridge.rendezvous import find_address, write_rendezvous
-from robobrain.bridge.security import Address
+from robobrain.bridge.credentials import make_credentials
+from robobrain.bridge.rendezvous import find_address, find_server, remove_rendezvous, write_rendezvous
+from robobrain.bridge.security import Address, ClientCredentials
 from robobrain.errors import ConfigurationError
 
 DEPLOY = Path(__file__).parent.parent / "deploy"
@@ -29,6 +30,32 @@ def test_all_interfaces_become_the_name_of_the_machine(
     monkeypatch.setattr("socket.gethostname", lambda: "node17")
     write_rendezvous(tmp_path / "where.json", Address.parse("0.0.0.0:1"))
     assert find_address(f"@{tmp_path / 'where.json'}").host == "node17"
+
+
+def test_a_rendezvous_file_can_name_a_client_s_credentials(tmp_path: Path) -> None:
+    make_credentials(tmp_path / "lab", ["node17"])
+    make_credentials(tmp_path / "other", ["node17"])
+    path, address = tmp_path / "where.json", Address(host="node17", port=1)
+    write_rendezvous(path, address, tmp_path / "lab" / "client")
+    named, own = (
+        ClientCredentials.load(tmp_path / "lab/client"),
+        ClientCredentials.load(tmp_path / "other/client"),
+    )
+    assert find_server(f"@{path}", None) == (address, named)
+    assert find_server(f"@{path}", tmp_path / "other/client") == (address, own)
+    write_rendezvous(path, address)
+    assert find_server(f"@{path}", None) == (address, None)
+
+
+def test_a_rendezvous_file_is_removed_only_by_who_wrote_it(tmp_path: Path) -> None:
+    path = tmp_path / "where.json"
+    before = write_rendezvous(path, Address(host="node17", port=1))
+    now = write_rendezvous(path, Address(host="node18", port=1))
+    remove_rendezvous(path, before)
+    assert find_address(f"@{path}").host == "node18"
+    remove_rendezvous(path, now)
+    assert not path.exists()
+    remove_rendezvous(path, now)
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", '{"host": "a"}', '{"host": "a", "port": "x"}'])

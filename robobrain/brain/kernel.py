@@ -79,6 +79,7 @@ def main() -> None:
     ranks: Ranks | None = None
     pipe: Pipe | SharedPipe
     if arguments.socket is None:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # sent to all of a job, it is for the client as well
         pipe = Pipe(socket.socket(fileno=arguments.fd))
     else:
         ranks, pipe = _join_ranks(arguments.socket, config.get("ranks"))

@@ -9,8 +9,7 @@ from typing import Self
 import grpc
 
 from robobrain.bridge.remote_stream import authorization, open_channel, reason
-from robobrain.bridge.rendezvous import find_address
-from robobrain.bridge.security import ClientCredentials
+from robobrain.bridge.rendezvous import find_server
 from robobrain.bridge.v1 import service_pb2 as spb
 from robobrain.bridge.v1.service_pb2_grpc import BrainStub
 from robobrain.errors import BrainFault
@@ -26,13 +25,14 @@ class ServerLink:
 
         Args:
             address: ``host:port`` of the server, or ``@FILE`` with its rendezvous file.
-            credentials: Folder of the client's credentials; None for a server on this machine without any.
+            credentials: Folder of the client's credentials; None for the one that the rendezvous file names,
+                or a server on this machine without any.
 
         Raises:
             ConfigurationError: The address or the credentials can't be used.
         """
-        proof = None if credentials is None else ClientCredentials.load(credentials)
-        self._address, self._metadata = find_address(address), authorization(proof)
+        self._address, proof = find_server(address, credentials)
+        self._metadata = authorization(proof)
         self._channel = open_channel(self._address, proof)
         self._stub = BrainStub(self._channel)  # type: ignore[no-untyped-call]
 

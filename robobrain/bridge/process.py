@@ -27,6 +27,8 @@ _LOG_TAIL_BYTES = 2000
 _CALL_S = 120.0
 """Longest wait for that call (assumed): a launcher starts its processes, and they import what they need."""
 _LOOK_EVERY_S = 0.2
+_LAUNCHER_GRACE_S = 5.0
+"""Longest wait (assumed) for a launcher that was asked to end and to end its ranks on other machines."""
 
 
 class KernelProcess:
@@ -37,7 +39,8 @@ class KernelProcess:
 
     A keeper thread starts the command and waits for its end. It lives as long as the command does, so a
     kernel that asks Linux to be killed with its parent, which means the *thread* that started it, stays
-    alive when the user's thread ends. Whatever the command has left behind in its session ends with it.
+    alive when the user's thread ends. Whatever the command has left behind in its session ends with it, and
+    so do ranks that a service has started for a launcher in another session, as SLURM's daemon for srun.
     """
 
     def __init__(self, command: Sequence[str], environment: Mapping[str, str], poll_s: float) -> None:
@@ -113,6 +116,7 @@ class KernelProcess:
         with contextlib.suppress(ChildProcessError):
             os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)
         with self._reaping:
+            self._kill_ranks()
             _kill_session(process.pid)
             process.wait()
 
@@ -151,6 +155,8 @@ class KernelProcess:
 
         They need not be of its session: some launchers have a service start them.
         """
+        if not self._launched:
+            return []
         return [pid for pid in map(_pid, Path("/proc").iterdir()) if pid and self._has_launched(pid)]
 
     def _has_launched(self, pid: int) -> bool:
@@ -162,11 +168,16 @@ class KernelProcess:
         return len(words) < len(self._launched) and self._launched[-len(words) :] == words
 
     def is_stopped(self) -> bool:
-        """Return whether a process of the session is stopped by a signal."""
-        return any(state in "Tt" for _, state in _processes_of(self.pid))
+        """Return whether a process of the session, or a rank, is stopped by a signal."""
+        ranks = self.ranks()
+        return any(
+            state in "Tt" and (session == self.pid or pid in ranks) for pid, state, session in _processes()
+        )
 
     def end(self, grace_s: float = 0.0, farewell: bytes = b"") -> str:
         """End every process of the session and return how the command ended; may be called again.
+
+        A launcher whose ranks here are killed gets five seconds to end those on other machines.
 
         In a forked copy of the process that started it this closes only the copy's end of the pipe.
 
@@ -188,6 +199,12 @@ class KernelProcess:
         return how
 
     def _end_session(self) -> str:
+        if self._launched:
+            with self._reaping:
+                if self._process.returncode is None:
+                    self._kill_ranks()
+                    os.kill(self.pid, signal.SIGTERM)
+            self._keeper.join(_LAUNCHER_GRACE_S)
         with self._reaping:
             if self._process.returncode is None:
                 _kill_session(self.pid)
@@ -196,6 +213,11 @@ class KernelProcess:
         self._log.close()
         code = self._process.returncode
         return f"signal {-code}" if code < 0 else f"exit code {code}"
+
+    def _kill_ranks(self) -> None:
+        for pid in self.ranks():
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
 
 
 class _Reception:
@@ -228,8 +250,8 @@ def _kill_session(session: int) -> None:
     """Kill every process of a session; launchers put theirs into process groups of their own."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(session, signal.SIGKILL)
-    for pid, state in _processes_of(session):
-        if state != "Z":
+    for pid, state, its_session in _processes():
+        if its_session == session and state != "Z":
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
 
@@ -238,11 +260,11 @@ def _pid(entry: Path) -> int:
     return int(entry.name) if entry.name.isdigit() else 0
 
 
-def _processes_of(session: int) -> Iterator[tuple[int, str]]:
-    """Yield number and state of each process of a session, ended ones that nobody has waited for included."""
+def _processes() -> Iterator[tuple[int, str, int]]:
+    """Yield number, state and session of each process, ended ones that nobody has waited for included."""
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError):
             if entry.name.isdigit():
                 fields = (entry / "stat").read_text().rpartition(")")[2].split()
-                if fields and int(fields[3]) == session:
-                    yield int(entry.name), fields[0]
+                if fields:
+                    yield int(entry.name), fields[0], int(fields[3])

@@ -20,8 +20,7 @@ from robobrain.bridge.link import STEPS_AHEAD, ProgressListener, awaited
 from robobrain.bridge.messages import Description, Readings, Spikes, exact_inputs
 from robobrain.bridge.remote_session import Patience, Session
 from robobrain.bridge.remote_stream import SessionGone
-from robobrain.bridge.rendezvous import find_address
-from robobrain.bridge.security import ClientCredentials
+from robobrain.bridge.rendezvous import find_server
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ConfigurationError, ProtocolError, SnapshotFault
 
@@ -59,8 +58,8 @@ class RemoteBrain(KeepsInstants):
 
         Args:
             address: ``host:port`` of the server, or ``@FILE`` with the rendezvous file that it wrote.
-            credentials: Folder with ``ca.pem`` and ``token`` (and ``client.pem``, ``client.key``); None for a
-                server on this machine without encryption.
+            credentials: Folder with ``ca.pem`` and ``token`` (and ``client.pem``, ``client.key``); None for
+                the one that the rendezvous file names, or a server on this machine without encryption.
             client: Name shown to others while this client has the brain; None for user, host and process.
             connect_timeout_s: Longest wait for the server to answer at all.
             start_timeout_s: Longest wait for a brain that is being built.
@@ -73,10 +72,10 @@ class RemoteBrain(KeepsInstants):
             ProtocolError: The server speaks another version of the protocol.
             BrainFault: No server answers, it refuses, or every brain is in use (says by whom).
         """
-        self.address = find_address(address)
+        self.address, proof = find_server(address, credentials)
         self._session = Session(
             self.address,
-            None if credentials is None else ClientCredentials.load(credentials),
+            proof,
             client or f"{getpass.getuser()}@{socket.gethostname()} (process {os.getpid()})",
             Patience(
                 connect_s=connect_timeout_s,

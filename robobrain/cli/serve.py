@@ -73,7 +73,7 @@ def serve(
     _log_as(log_format)
     from robobrain.brain.config import kernel_config, mpi_launcher  # noqa: PLC0415
     from robobrain.brain.kernel import kernel_command  # noqa: PLC0415
-    from robobrain.bridge.rendezvous import write_rendezvous  # noqa: PLC0415
+    from robobrain.bridge.rendezvous import remove_rendezvous, write_rendezvous  # noqa: PLC0415
     from robobrain.bridge.security import Address, ServerCredentials  # noqa: PLC0415
     from robobrain.bridge.server import ServerConfig  # noqa: PLC0415
     from robobrain.bridge.server import serve as serve_brain  # noqa: PLC0415
@@ -99,16 +99,21 @@ def serve(
         reflection=reflection,
     )
 
+    announced = ""
+
     def announce(address: Address) -> None:
+        nonlocal announced
         console.print(f"brain {brain} listens on {address}", highlight=False)
         if rendezvous is not None:
-            write_rendezvous(rendezvous, address)
+            beside = None if credentials is None else credentials.resolve().parent / "client"
+            known = beside if beside is not None and beside.is_dir() else None
+            announced = write_rendezvous(rendezvous, address, known)
 
     try:
         asyncio.run(serve_brain(config, announce))
     finally:
         if rendezvous is not None:
-            rendezvous.unlink(missing_ok=True)
+            remove_rendezvous(rendezvous, announced)
 
 
 def _make_credentials(folder: Path, hosts: list[str], days: int) -> None:

@@ -124,6 +124,8 @@ async def running(config: ServerConfig) -> AsyncIterator[tuple[Address, asyncio.
         await pool.start()
         yield address, service.ending
     finally:
+        pool.stop_filling()
+        sessions.end_all("the server was asked to end")
         await health.enter_graceful_shutdown()
         await server.stop(_STOP_GRACE_S)
         for task in tasks:

@@ -11,7 +11,7 @@ from robobrain.bridge.codec import check_version, decode_fault, parse
 from robobrain.bridge.messages import PROTOCOL_VERSION
 from robobrain.bridge.process import KernelProcess
 from robobrain.bridge.server.frames import Frames
-from robobrain.bridge.server.watch import StallDetector
+from robobrain.bridge.server.watch import StallDetector, memory_mib
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.errors import BrainFault, ProtocolError
 
@@ -104,6 +104,10 @@ class Kernel:
     def pid(self) -> int:
         """Process id of the kernel, which also names its session."""
         return self._process.pid
+
+    def memory_mib(self) -> float:
+        """Return the memory of its processes on this machine, each shared page counted once."""
+        return memory_mib(self.pid, self._process.ranks())
 
     @property
     def log_tail(self) -> str:

@@ -88,6 +88,11 @@ class Pool:
             asyncio.create_task(self._keep(seat, first if seat.number == 1 else None)) for seat in self.seats
         ]
 
+    def stop_filling(self) -> None:
+        """Build no brain any more; those that live stay."""
+        for keeper in self._keepers:
+            keeper.cancel()
+
     async def close(self) -> None:
         """End all kernels."""
         tasks = self._keepers + [seat.returning for seat in self.seats if seat.returning is not None]

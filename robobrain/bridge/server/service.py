@@ -19,7 +19,6 @@ from robobrain.bridge.server.guard import RateLimit, host_of
 from robobrain.bridge.server.pool import Pool, Seat
 from robobrain.bridge.server.sessions import Refused, Session, SessionLost, Sessions
 from robobrain.bridge.server.telemetry import Telemetry
-from robobrain.bridge.server.watch import memory_mib
 from robobrain.bridge.v1 import brain_pb2 as pb
 from robobrain.bridge.v1 import service_pb2 as spb
 from robobrain.bridge.v1.service_pb2_grpc import BrainServicer
@@ -114,7 +113,8 @@ class BrainService(BrainServicer):
             await reading
         except asyncio.CancelledError:
             if stream.displaced:
-                await context.abort(grpc.StatusCode.CANCELLED, stream.displaced)
+                gone = grpc.StatusCode.NOT_FOUND if stream.is_over else grpc.StatusCode.CANCELLED
+                await context.abort(gone, stream.displaced)
             raise
         finally:
             alive.cancel()
@@ -232,7 +232,7 @@ def _seat(seat: Seat) -> spb.Seat:
         last_fault=seat.last_fault,
     )
     if (kernel := seat.kernel) is not None:
-        message.pid, message.memory_mib = kernel.pid, memory_mib(kernel.pid)
+        message.pid, message.memory_mib = kernel.pid, kernel.memory_mib()
     if session is not None:
         message.client, message.since_unix_s = session.client, session.since
         message.connected, message.queue = session.stream is not None, int(session.is_answering)

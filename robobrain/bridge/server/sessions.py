@@ -41,15 +41,16 @@ class Stream:
 
     Attributes:
         displaced: Why the server ended it; empty while it did not.
+        is_over: The session ended with it.
     """
 
     def __init__(self) -> None:
-        self.displaced = ""
+        self.displaced, self.is_over = "", False
         self._task = asyncio.current_task()
 
-    def displace(self, why: str) -> None:
-        """End the call."""
-        self.displaced = why
+    def displace(self, why: str, *, is_over: bool = False) -> None:
+        """End the call, and say whether the session ended with it."""
+        self.displaced, self.is_over = why, is_over
         if self._task is not None:
             self._task.cancel()
 
@@ -229,13 +230,13 @@ class Session:
             self._waits_for_brain = False
         return self.seat.kernel
 
-    def end(self) -> Answer | None:
+    def end(self, why: str = "the session was ended") -> Answer | None:
         """End the stream and what waits for a brain; return the answer that a brain still works on."""
         if self.stream is not None:
-            self.stream.displace("the session was ended")
+            self.stream.displace(why, is_over=True)
         if self._waits_for_brain:
             for number, answer in self._answers.items():
-                answer.abandon(pb.Reply(id=number, fault=encode_fault(BrainFault("the session was ended"))))
+                answer.abandon(pb.Reply(id=number, fault=encode_fault(BrainFault(why))))
         return self._answer
 
     def _account(self, readings: pb.Readings, arrived: float) -> None:
@@ -318,6 +319,16 @@ class Sessions:
         if self._open.pop(session.id, None) is None:
             return
         self._pool.give_back(session.seat, session.end())
+        self._tell_end(session, why)
+
+    def end_all(self, why: str) -> None:
+        """End every session at once and tell its client; no brain goes back to its start."""
+        while self._open:
+            _, session = self._open.popitem()
+            session.end(why)
+            self._tell_end(session, why)
+
+    def _tell_end(self, session: Session, why: str) -> None:
         _LOGGER.info("session of %s ends: %s", session.client, why)
         if self._on_end is not None:
             self._on_end(session)

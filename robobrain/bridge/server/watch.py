@@ -40,12 +40,12 @@ def activity(processes: Iterable[list[str]]) -> Activity:
     )
 
 
-def memory_mib(session: int) -> float:
-    """Return the memory of the processes of ``session``, each shared page counted once."""
+def memory_mib(session: int, ranks: Sequence[int] = ()) -> float:
+    """Return the memory of the processes of ``session`` and of ``ranks``, each shared page counted once."""
     total_kib = 0
     for entry in Path("/proc").iterdir():
         fields = _fields(entry)
-        if fields and int(fields[3]) == session:
+        if fields and (int(fields[3]) == session or int(entry.name) in ranks):
             total_kib += _proportional_kib(entry)
     return total_kib / _KIB_PER_MIB
 
