@@ -175,7 +175,7 @@ class OpenLoopProtocol(Declared):
                 )
             for column in _columns(description, track.port, track.channels):
                 told[now, column] += values
-        for playback, table in zip(self.playbacks, self.tables, strict=True):
+        for playback, table in zip(self.playbacks, self.read_playbacks(), strict=True):
             _play(playback, table, description, t_ms, told)
         return told
 
@@ -185,7 +185,7 @@ class OpenLoopProtocol(Declared):
             (track.start_ms, self.duration_ms if track.stop_ms is None else track.stop_ms, track.name)
             for track in self.tracks
         ]
-        for playback, (times, _, _) in zip(self.playbacks, self.tables, strict=True):
+        for playback, (times, _, _) in zip(self.playbacks, self.read_playbacks(), strict=True):
             length_ms = times[-1]
             played += [(start, start + length_ms, playback.name) for start in playback.start_ms]
         return sorted(
@@ -194,13 +194,16 @@ class OpenLoopProtocol(Declared):
             if begin < self.duration_ms
         )
 
-    @cached_property
-    def tables(self) -> list[Table]:
-        """The tables of the playbacks.
+    def read_playbacks(self) -> list[Table]:
+        """Return the tables of the playbacks, read from their files the first time.
 
         Raises:
             TableError: One can't be read; names file, line and fix.
         """
+        return self._tables
+
+    @cached_property
+    def _tables(self) -> list[Table]:
         return [_read_table(self.folder / playback.file) for playback in self.playbacks]
 
 

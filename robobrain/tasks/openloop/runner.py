@@ -87,7 +87,7 @@ def run_open_loop(
     protocol = plan.protocol
     check_destination(plan.out)
     inspect(protocol.devices, planned_site(scale(load_tables(), protocol.brain), protocol.exchange_ms))
-    _ = protocol.tables  # raises before a brain is built
+    protocol.read_playbacks()
     starting = local_brain(
         protocol.brain,
         exchange_ms=protocol.exchange_ms,
