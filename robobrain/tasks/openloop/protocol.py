@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -265,29 +266,45 @@ def _read_table(path: Path) -> Table:
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
     """Return the header, and each row with its line."""
+    if not path.is_file():
+        raise TableError(path.name, 1, "there is no such file", "give its path from the protocol")
+    lines = _read_lines(path)
+    _, header = next(lines, (1, []))
     rows: list[tuple[int, list[float]]] = []
-    try:
-        if not path.is_file():
-            raise TableError(path.name, 1, "there is no such file", "give its path from the protocol")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            for row in reader:
-                if len(row) != len(header):
-                    raise TableError(
-                        path.name,
-                        reader.line_num,
-                        f"{len(row)} values for {len(header)} columns",
-                        "correct it",
-                    )
-                rows.append((reader.line_num, [float(cell) for cell in row]))
-    except (OSError, ValueError, csv.Error) as error:
-        if isinstance(error, TableError):
-            raise
-        raise TableError(
-            path.name, len(rows) + 2, f"not readable as a table of numbers: {error}", "correct it"
-        ) from error
+    for line, cells in lines:
+        if len(cells) != len(header):
+            problem = f"{len(cells)} values for {len(header)} columns"
+            raise TableError(path.name, line, problem, "give one number for each column")
+        rows.append((line, [_number(path.name, line, cell) for cell in cells]))
     return header, rows
+
+
+def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each line that is not empty, with its number."""
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""))
+    try:
+        for cells in reader:
+            if "".join(cells).strip():
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise TableError(path.name, reader.line_num, f"not readable as CSV: {error}", "correct it") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise TableError(path.name, 1, f"can't be read ({error.strerror})", "give a table (CSV)") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise TableError(path.name, line, "not text in UTF-8", "save the table in UTF-8") from error
+
+
+def _number(file: str, line: int, cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise TableError(file, line, f"{cell[:40]!r} is no number", "give a number") from error
 
 
 def _split(file: str, name: str) -> tuple[str, tuple[str, ...]]:
