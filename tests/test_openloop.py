@@ -135,7 +135,14 @@ def test_a_protocol_that_can_not_be_used_is_refused_with_its_place(
         ("playbacks: [{file: word.csv}]", "word.csv, row 4: 'grip' is no number"),
         ("playbacks: [{file: latin.csv}]", "latin.csv, row 3: not text in UTF-8. Fix: save"),
         ("playbacks: [{file: quote.csv}]", "quote.csv, row 3: not readable as CSV: field larger"),
-        ("playbacks: [{file: nan.csv}]", "nan.csv, row 3: not all values are finite"),
+        (
+            "playbacks: [{file: nan.csv}]",
+            "nan.csv, row 3: touch/grip has no value that a brain can be told, nan. Fix: keep it finite",
+        ),
+        (
+            "playbacks: [{file: large.csv}]",
+            r"large.csv, row 4: touch/grip has no value that a brain can be told, -1e\+31. Fix: .*within",
+        ),
         ("playbacks: [{file: twice.csv}]", "twice.csv, row 1: .*each column once"),
         ("playbacks: [{file: empty.csv}]", "empty.csv, row 1: .*t_ms"),
     ],
@@ -148,6 +155,7 @@ def test_inputs_that_do_not_fit_the_brain_are_named(tmp_path: Path, entry: str, 
         "word": "t_ms,touch/grip\n\n0,1\n5,grip\n",
         "quote": f't_ms,touch/grip\n0,1\n5,"{"1" * 200_000}"\n',
         "nan": "t_ms,touch/grip\n0,1\n5,nan\n",
+        "large": "t_ms,touch/grip\n0,1\n5,1e30\n9,-1e31\n",
         "twice": "t_ms,touch/grip,touch/grip\n0,1,1\n",
         "empty": "",
     }.items():

@@ -252,11 +252,11 @@ def _read_table(path: Path) -> Table:
             path.name, 1, "no table by t_ms with each column once", "give t_ms, then port/channel, and rows"
         )
     table = np.array([values for _, values in rows])
-    wrong = np.flatnonzero(~(np.abs(table) <= LARGEST_INPUT).all(axis=1))
+    wrong = np.argwhere(~(np.abs(table) <= LARGEST_INPUT))
     if wrong.size:
-        raise TableError(
-            path.name, rows[wrong[0]][0], "not all values are finite", f"keep them within {LARGEST_INPUT:g}"
-        )
+        row, column = wrong[0]
+        problem = f"{header[column]} has no value that a brain can be told, {table[row, column]:g}"
+        raise TableError(path.name, rows[row][0], problem, f"keep it finite and within {LARGEST_INPUT:g}")
     begun, rising = table[0, 0] == 0.0, np.diff(table[:, 0]) > 0.0
     if not (begun and rising.all()):
         line, _ = rows[0 if not begun else int(np.flatnonzero(~rising)[0]) + 1]
