@@ -199,13 +199,36 @@ playbacks: [{{file: moves.csv, start_ms: [100, 9980]}}]
 
 
 @pytest.mark.parametrize(
+    ("entry", "match"),
+    [
+        ("devices: {voltages: [{name: motor_rate_hz, targets: [{region: M1}], provenance: x}]}", "motor_r"),
+        ("devices: {voltages: [{name: brain_input, targets: [{region: M1}], provenance: x}]}", "brain_i"),
+        (
+            "devices: {outputs: [{name: phase_time_ms, unit: Hz, description: d, channels: [M1], low: 0, "
+            "high: 9, cells: {regions: [M1]}, decoder: {rate: {tau_rise_ms: 5, tau_decay_ms: 30}}, "
+            "provenance: {assumed: x}}]}",
+            "records phase_time_ms already; rename",
+        ),
+        ("playbacks: [{file: missing.csv}]", "missing.csv, row 1: there is no such file"),
+    ],
+)
+def test_what_the_protocol_alone_tells_is_refused_before_the_build(
+    tmp_path: Path, entry: str, match: str
+) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        f"description: x\nduration_ms: 100\nbrain: tiny\n{entry}\n", encoding="utf-8"
+    )
+    built: list[str] = []
+    plan = OpenLoopPlan(protocol=load_protocol(tmp_path / "mine.yaml"), out=tmp_path / "run", threads=1)
+    with pytest.raises(ConfigurationError, match=match):
+        run_open_loop(plan, on_build=lambda phase, _: built.append(phase))
+    assert not built
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     ("devices", "match"),
     [
-        (
-            "voltages: [{name: motor_rate_hz, targets: [{region: M1}], provenance: x}]",
-            "records motor_rate_hz",
-        ),
-        ("voltages: [{name: brain_input, targets: [{region: M1}], provenance: x}]", "records brain_input"),
         (
             "fields: [{name: f, signal: lfp, groups: {a: [{region: BG}]}, provenance: x}]",
             "do not tell I_syn_ex",

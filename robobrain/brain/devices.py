@@ -57,8 +57,8 @@ class Devices(Declared):
 
     def __post_init__(self) -> None:
         sources: tuple[_Named, ...] = (*self.inputs, *self.equations, *self.noises, *self.rhythms)
-        monitors: tuple[_Named, ...] = (*self.outputs, *self.fields, *self.voltages)
-        for names in (Counter(device.name for device in sort) for sort in (sources, monitors, self.silenced)):
+        sorts: tuple[tuple[_Named, ...], ...] = (sources, self.monitors, self.silenced)
+        for names in (Counter(device.name for device in sort) for sort in sorts):
             for name in names:
                 _check_name(name)
             if twice := sorted(name for name, number in names.items() if number > 1):
@@ -70,6 +70,11 @@ class Devices(Declared):
     def empty(self) -> bool:
         """Whether there is no device at all."""
         return not any(getattr(self, section) for section in SECTIONS)
+
+    @property
+    def monitors(self) -> tuple[DirectOutputMonitor | FieldOutputMonitor | VoltageMonitor, ...]:
+        """All monitors, those of spikes first."""
+        return (*self.outputs, *self.fields, *self.voltages)
 
     @property
     def spike_times(self) -> tuple[DirectOutputMonitor, ...]:
