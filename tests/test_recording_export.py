@@ -116,30 +116,25 @@ def test_a_run_that_ended_before_its_first_exchange_is_exported(tmp_path: Path, 
     assert export(empty, kind).exists()
 
 
-def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
-    with recording.create(tmp_path / "run", {}) as writer:
-        writer.declare("n" * 300, "1", ("x",))
-        writer.append("n" * 300, [1.0], [1.0])
-    for _ in range(2):
-        with pytest.raises(RecordingError, match=r"Can't write .*too long"):
-            export(recording.open(tmp_path / "run"), "parquet")
-        assert [path.name for path in tmp_path.iterdir()] == ["run"]
-
-
-def test_a_streams_name_leads_to_no_other_file(tmp_path: Path) -> None:
+def test_a_stream_takes_no_other_tables_place_whatever_it_is_called(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    names = ("spikes", "../out", "events")
+    odd = ["trials", "trials-stream", "events", "spikes", "streams", "../out", "..%2Fout", "..", "%"]
+    long = ["n" * 247, "n" * 248, "n" * 300 + "a", "n" * 300 + "b", "\u3042" * 100, "/" * 200, "0\0"]
+    names = odd + long
     with recording.create(tmp_path / "run", {}) as writer:
         writer.event(1.0, "cue")
+        writer.trial({"begin_ms": 0.0})
         for value, name in enumerate(names):
-            writer.declare(name, "1", ("x",))
+            writer.declare(name, "mm", ("x",))
             writer.append(name, [1.0], [float(value)])
     folder = export(recording.open(tmp_path / "run"), "parquet")
-    written = {path.stem: parquet.read_table(path) for path in folder.iterdir()}
-    assert set(written) == {"events", "events-stream", "spikes-stream", "..%2Fout"}
-    assert [written[f][0:1]["x"].to_pylist() for f in ("spikes-stream", "..%2Fout")] == [[0.0], [1.0]]
-    assert written["events"]["name"].to_pylist() == ["cue"]
+    assert {path.name for path in folder.iterdir()} == {"events.parquet", "trials.parquet", "streams"}
+    assert parquet.read_table(folder / "trials.parquet").to_pylist() == [{"begin_ms": 0.0}]
+    written = [parquet.read_table(path) for path in (folder / "streams").iterdir()]
+    values = {table.schema.metadata[b"stream"].decode(): table["x"].to_pylist() for table in written}
+    assert values == {name: [float(value)] for value, name in enumerate(names)}
+    assert len(written) == len(names)
+    assert parquet.read_table(folder / "streams" / "..%2Fout.parquet")["x"].to_pylist() == [5.0]
     assert {path.name for path in tmp_path.iterdir()} == {"run", "run-parquet"}
 
 
@@ -172,7 +167,7 @@ def test_parquet_tables_are_those_of_the_store(run: recording.Run, tmp_path: Pat
     np.testing.assert_array_equal(spikes["t_ms"], t_ms[np.isin(sender, ids)])
     np.testing.assert_array_equal(spikes["neuron"], sender[np.isin(sender, ids)])
     assert set(spikes["region"].to_pylist()) == {"M1", "BG"}
-    joystick = parquet.read_table(folder / "joystick_mm.parquet")
+    joystick = parquet.read_table(folder / "streams" / "joystick_mm.parquet")
     assert joystick.column_names == ["t_ms", "lateral", "pull"]
     np.testing.assert_array_equal(joystick["pull"], run.array("joystick_mm")[1][:, 1])
     assert joystick.schema.metadata[b"unit"] == b"mm"
