@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from typer.testing import CliRunner
 from robobrain import recording
 from robobrain.cli.app import app
 from robobrain.errors import RecordingError
-from robobrain.recording.export import choose_neurons, export
+from robobrain.recording import export as exports
+from robobrain.recording.export import Neurons, choose_neurons, export
 
 
 @pytest.fixture(scope="module")
@@ -116,6 +119,70 @@ def test_a_run_that_ended_before_its_first_exchange_is_exported(tmp_path: Path, 
     assert export(empty, kind).exists()
 
 
+@pytest.mark.parametrize("kind", ["parquet", "sonata"])
+def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(
+    run: recording.Run, tmp_path: Path, kind: str
+) -> None:
+    pytest.importorskip({"parquet": "pyarrow", "sonata": "h5py"}[kind])
+    recording.backup(run.path, tmp_path / "run")
+    with sqlite3.connect(tmp_path / "run" / "store-000000.sqlite") as connection:
+        connection.execute("ALTER TABLE spikes RENAME COLUMN senders TO lost")
+    connection.close()
+    for _ in range(2):
+        with pytest.raises(RecordingError, match="can't be read: no such column"):
+            export(recording.open(tmp_path / "run"), kind, tmp_path / "a" / "b" / "out")
+        assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert export(run, kind, tmp_path / "a" / "b" / "out").exists()
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["out"]
+
+
+def test_an_export_on_a_disk_without_room_leaves_nothing(run: recording.Run, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "a").mkdir()
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from robobrain import recording\n"
+        "from robobrain.recording.export import export\n"
+        "run = recording.open(sys.argv[1])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
+        "export(run, 'parquet', Path(sys.argv[2]))"
+    )
+    words = [sys.executable, "-B", "-c", code, str(run.path), str(tmp_path / "a" / "b" / "out")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "RecordingError: Can't write" in done.stderr
+    assert "File too large" in done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["a"]
+
+
+@pytest.mark.parametrize("looked", [True, False])
+@pytest.mark.parametrize("kind", ["parquet", "sonata"])
+def test_an_export_beside_another_to_the_same_place_leaves_that_alone(
+    run: recording.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, looked: bool
+) -> None:
+    pytest.importorskip({"parquet": "pyarrow", "sonata": "h5py"}[kind])
+    module, writer = import_module(f"robobrain.recording.export.{kind}"), f"write_{kind}"
+    target, write = tmp_path / "out", getattr(module, writer)
+    first: dict[Path, bytes] = {}
+
+    def overtaken(of: recording.Run, made: Path, neurons: Neurons) -> None:
+        write(of, made, neurons)
+        monkeypatch.setattr(module, writer, write)
+        export(run, kind, target, "2")
+        first.update((path, path.read_bytes()) for path in [target, *target.rglob("*")] if path.is_file())
+        if not looked:
+            monkeypatch.setattr(exports, "_refuse_existing", lambda _: None)
+
+    monkeypatch.setattr(module, writer, overtaken)
+    with pytest.raises(
+        RecordingError, match="out exists; an export never" if looked else "Can't write .*out"
+    ):
+        export(run, kind, target, "1")
+    assert first
+    assert {path: path.read_bytes() for path in first} == first
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
 def test_a_stream_takes_no_other_tables_place_whatever_it_is_called(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
     odd = ["trials", "trials-stream", "events", "spikes", "streams", "../out", "..%2Fout", "..", "%"]
@@ -210,6 +277,8 @@ def test_export_refuses_and_explains(run: recording.Run, tmp_path: Path) -> None
         export(run, "mat")
     with pytest.raises(RecordingError, match="exists; an export never overwrites"):
         export(run, "nwb", tmp_path)
+    with pytest.raises(RecordingError, match=r"Can't write .*too long"):
+        export(run, "sonata", tmp_path / ("x" * 300))
     code = (
         "import sys; sys.modules['h5py'] = None\n"
         "from pathlib import Path\n"
