@@ -79,15 +79,17 @@ class _StrictLoader(yaml.SafeLoader):
         # In one go rather than level by level, which PyYAML does for nodes that contain themselves.
         return self.construct_object(node, deep=True)
 
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node: yaml.MappingNode = super().compose_mapping_node(anchor)
+        # Here, as later a node stands for what is merged into it too, whose keys its own may repeat.
         keys = Counter(key.value for key, _ in node.value if isinstance(key, yaml.ScalarNode))
         if twice := [key for key, number in keys.items() if number > 1]:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"key given twice: {', '.join(twice)}", node.start_mark
-            )
-        return super().construct_mapping(node, deep)
+            self._refuse(node, f"key given twice: {', '.join(twice)}")
+        return node
 
 
-_StrictLoader.add_implicit_resolver(  # PyYAML takes 1e3 and 1e-3 for texts, as no YAML after 1.1 does.
-    "tag:yaml.org,2002:float", re.compile(r"[-+]?[0-9]+(?:\.[0-9]*)?[eE][-+]?[0-9]+\Z"), list("-+0123456789")
+_StrictLoader.add_implicit_resolver(  # PyYAML takes 1e3, .5e3 and -.5 for texts, as no YAML after 1.1 does.
+    "tag:yaml.org,2002:float",
+    re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+\.[0-9]*|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]+)?\Z"),
+    list("-+.0123456789"),
 )

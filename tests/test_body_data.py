@@ -66,8 +66,20 @@ def test_what_is_no_mapping_is_refused(tmp_path: Path, text: str) -> None:
 
 
 def test_a_missing_file_is_named() -> None:
-    with pytest.raises(ConfigurationError, match="nowhere"):
-        SpinalSpec.load("nowhere.yaml")
+    with pytest.raises(ConfigurationError, match=r"nowhere.yaml, row 1: can't be read"):
+        SpinalSpec.load("somewhere/nowhere.yaml")
+
+
+def test_where_a_bare_name_is_no_file_those_of_the_package_are_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names = r"one of afferents.yaml, fatigue.yaml, forelimb.yaml, spinal.yaml, which come"
+    for name in ("forelimb_typo.yaml", ""):
+        with pytest.raises(ConfigurationError, match=rf"no data file '{name}'\. Fix: .*{names}"):
+            ForelimbSpec.load(name)
+    (tmp_path / "forelimb_typo.yaml").write_text(FORELIMB, encoding="utf-8")
+    assert ForelimbSpec.load("forelimb_typo.yaml") == ForelimbSpec.load()
 
 
 def test_importing_the_package_loads_no_mujoco() -> None:

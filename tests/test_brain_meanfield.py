@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from robobrain.brain.choice import choose
-from robobrain.brain.meanfield import MeanField
+from robobrain.brain.meanfield import MeanField, _Walk
 from robobrain.brain.network import Network
 from robobrain.brain.resting import RateMeter
 from robobrain.brain.siegert import FREQUENCIES_PER_MV, overshoot, siegert_hz
@@ -53,6 +53,20 @@ def test_the_overshoot_of_a_walk_is_that_of_closed_forms() -> None:
     # Where steps are exponential, what is left beyond the boundary is again such a step, whatever was before.
     two_sided = overshoot(-np.log1p((sd_mV * t) ** 2) + 0j, 2 * sd_mV**2, 0.0)
     assert two_sided == pytest.approx(sd_mV, rel=1e-3)
+
+
+@pytest.mark.parametrize("log_sd", [0.0, 0.6, 1.2])
+def test_the_overshoot_under_weights_with_spread_is_that_of_a_fine_quadrature(log_sd: float) -> None:
+    number, size_mV, step_ms = 2.0, 0.2, 0.1
+    walk = _Walk(1, step_ms)
+    walk.add(0, number / (step_ms * 1e-3), size_mV, log_sd)
+    widths = np.linspace(-9.0, 9.0, 2_001)
+    shares = np.exp(-(widths**2) / 2) / np.exp(-(widths**2) / 2).sum()
+    jumps_mV = size_mV * np.exp(log_sd * widths - log_sd**2 / 2)
+    phases = np.outer(FREQUENCIES_PER_MV, jumps_mV)
+    spectrum = number * ((-2 * np.sin(phases / 2) ** 2 + 1j * (np.sin(phases) - phases)) @ shares)
+    square, cube = (number * float(shares @ jumps_mV**order) for order in (2, 3))
+    assert walk.overshoot(np.ones(1)) == pytest.approx(overshoot(spectrum, square, cube), rel=3e-4)
 
 
 def cells(model: str, size: int) -> Population:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from robobrain.brain.devices import Devices, from_text, to_text
+from robobrain.brain.devices import LONGEST_NAME, Devices, from_text, to_text
 from robobrain.brain.inspection import inspect
 from robobrain.brain.interfaces import SECTIONS, parse_devices
 from robobrain.brain.layout import planned_site
@@ -145,7 +145,8 @@ def test_any_text_is_a_set_of_devices_or_refused(text: str) -> None:
         ("voltages", {"interval_ms": 1e12}, "interval_ms = .* at most a day"),
         ("voltages", {"name": "a\nb"}, "printable"),
         ("voltages", {"name": "../a"}, "without / and :"),
-        ("voltages", {"name": "n" * 129}, "at most 128"),
+        ("voltages", {"name": "n" * 129}, "has 129 bytes in UTF-8 and must have at most 128; shorten"),
+        ("voltages", {"name": "\u3042" * 43}, "has 129 bytes in UTF-8"),
         ("equations", {"equation": "\uff54"}, "no ASCII character"),
         (
             "silenced",
@@ -159,6 +160,12 @@ def test_what_would_never_end_or_can_not_be_written_is_refused(
 ) -> None:
     with pytest.raises(ConfigurationError, match=match):
         inspect(parse_devices("f", {section: [ENTRIES[section] | change]}), SITE)
+
+
+@pytest.mark.parametrize("name", ["n" * LONGEST_NAME, "\u3042" * 42, "%" * LONGEST_NAME])
+def test_the_longest_names_are_taken(name: str) -> None:
+    devices = parse_devices("f", {"voltages": [ENTRIES["voltages"] | {"name": name}]})
+    assert [row.name for row in inspect(devices, SITE)] == [name]
 
 
 @pytest.mark.parametrize(

@@ -128,8 +128,21 @@ def test_a_protocol_that_can_not_be_used_is_refused_with_its_place(
         ("playbacks: [{file: /dev/zero}]", "zero, row 1: there is no such file"),
         ("playbacks: [{file: bad.csv}]", "bad.csv, row 2: t_ms does not rise from 0.*give t_ms rising"),
         ("playbacks: [{file: back.csv}]", "back.csv, row 4: t_ms does not rise"),
-        ("playbacks: [{file: ragged.csv}]", "ragged.csv, row 3: 3 values for 2 columns"),
-        ("playbacks: [{file: nan.csv}]", "nan.csv, row 3: not all values are finite"),
+        (
+            "playbacks: [{file: ragged.csv}]",
+            "ragged.csv, row 4: 3 values for 2 columns. Fix: give one number for each",
+        ),
+        ("playbacks: [{file: word.csv}]", "word.csv, row 4: 'grip' is no number"),
+        ("playbacks: [{file: latin.csv}]", "latin.csv, row 3: not text in UTF-8. Fix: save"),
+        ("playbacks: [{file: quote.csv}]", "quote.csv, row 3: not readable as CSV: field larger"),
+        (
+            "playbacks: [{file: nan.csv}]",
+            "nan.csv, row 3: touch/grip has no value that a brain can be told, nan. Fix: keep it finite",
+        ),
+        (
+            "playbacks: [{file: large.csv}]",
+            r"large.csv, row 4: touch/grip has no value that a brain can be told, -1e\+31. Fix: .*within",
+        ),
         ("playbacks: [{file: twice.csv}]", "twice.csv, row 1: .*each column once"),
         ("playbacks: [{file: empty.csv}]", "empty.csv, row 1: .*t_ms"),
     ],
@@ -138,16 +151,29 @@ def test_inputs_that_do_not_fit_the_brain_are_named(tmp_path: Path, entry: str, 
     for name, text in {
         "bad": "t_ms,touch/grip\n5,1\n",
         "back": "t_ms,touch/grip\n0,1\n5,1\n3,1\n",
-        "ragged": "t_ms,touch/grip\n0,1\n5,1,7\n",
+        "ragged": "t_ms,touch/grip\n0,1\n\n5,1,7\n",
+        "word": "t_ms,touch/grip\n\n0,1\n5,grip\n",
+        "quote": f't_ms,touch/grip\n0,1\n5,"{"1" * 200_000}"\n',
         "nan": "t_ms,touch/grip\n0,1\n5,nan\n",
+        "large": "t_ms,touch/grip\n0,1\n5,1e30\n9,-1e31\n",
         "twice": "t_ms,touch/grip,touch/grip\n0,1,1\n",
         "empty": "",
     }.items():
         (tmp_path / f"{name}.csv").write_text(text, encoding="utf-8")
+    (tmp_path / "latin.csv").write_bytes(b"t_ms,touch/grip\n0,1\n5,\xb51\n")
     file = tmp_path / "mine.yaml"
     file.write_text(f"description: x\nduration_ms: 100\n{entry}\n", encoding="utf-8")
     with pytest.raises(ConfigurationError, match=f"(?s){match}"):
         list(load_protocol(file).inputs(description()))
+
+
+def test_empty_lines_of_a_table_are_left_out(tmp_path: Path) -> None:
+    (tmp_path / "moves.csv").write_text("t_ms,touch/grip\r\n0,5\r\n\r\n,\n20,7\n \n\n", encoding="utf-8-sig")
+    (tmp_path / "mine.yaml").write_text(
+        "description: x\nduration_ms: 100\nplaybacks: [{file: moves.csv}]\n", encoding="utf-8"
+    )
+    ((t_ms, columns, values),) = load_protocol(tmp_path / "mine.yaml").read_playbacks()
+    assert (t_ms.tolist(), columns, values.tolist()) == ([0.0, 20.0], ["touch/grip"], [[5.0], [7.0]])
 
 
 def test_a_long_episode_is_told_what_a_short_one_is_in_little_memory(tmp_path: Path) -> None:
@@ -173,13 +199,36 @@ playbacks: [{{file: moves.csv, start_ms: [100, 9980]}}]
 
 
 @pytest.mark.parametrize(
+    ("entry", "match"),
+    [
+        ("devices: {voltages: [{name: motor_rate_hz, targets: [{region: M1}], provenance: x}]}", "motor_r"),
+        ("devices: {voltages: [{name: brain_input, targets: [{region: M1}], provenance: x}]}", "brain_i"),
+        (
+            "devices: {outputs: [{name: phase_time_ms, unit: Hz, description: d, channels: [M1], low: 0, "
+            "high: 9, cells: {regions: [M1]}, decoder: {rate: {tau_rise_ms: 5, tau_decay_ms: 30}}, "
+            "provenance: {assumed: x}}]}",
+            "records phase_time_ms already; rename",
+        ),
+        ("playbacks: [{file: missing.csv}]", "missing.csv, row 1: there is no such file"),
+    ],
+)
+def test_what_the_protocol_alone_tells_is_refused_before_the_build(
+    tmp_path: Path, entry: str, match: str
+) -> None:
+    (tmp_path / "mine.yaml").write_text(
+        f"description: x\nduration_ms: 100\nbrain: tiny\n{entry}\n", encoding="utf-8"
+    )
+    built: list[str] = []
+    plan = OpenLoopPlan(protocol=load_protocol(tmp_path / "mine.yaml"), out=tmp_path / "run", threads=1)
+    with pytest.raises(ConfigurationError, match=match):
+        run_open_loop(plan, on_build=lambda phase, _: built.append(phase))
+    assert not built
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
     ("devices", "match"),
     [
-        (
-            "voltages: [{name: motor_rate_hz, targets: [{region: M1}], provenance: x}]",
-            "records motor_rate_hz",
-        ),
-        ("voltages: [{name: brain_input, targets: [{region: M1}], provenance: x}]", "records brain_input"),
         (
             "fields: [{name: f, signal: lfp, groups: {a: [{region: BG}]}, provenance: x}]",
             "do not tell I_syn_ex",

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sqlite3
 import subprocess
 import sys
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +16,8 @@ from typer.testing import CliRunner
 from robobrain import recording
 from robobrain.cli.app import app
 from robobrain.errors import RecordingError
-from robobrain.recording.export import choose_neurons, export
+from robobrain.recording import export as exports
+from robobrain.recording.export import Neurons, choose_neurons, export
 
 
 @pytest.fixture(scope="module")
@@ -116,30 +119,89 @@ def test_a_run_that_ended_before_its_first_exchange_is_exported(tmp_path: Path, 
     assert export(empty, kind).exists()
 
 
-def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(tmp_path: Path) -> None:
-    pytest.importorskip("pyarrow")
-    with recording.create(tmp_path / "run", {}) as writer:
-        writer.declare("n" * 300, "1", ("x",))
-        writer.append("n" * 300, [1.0], [1.0])
+@pytest.mark.parametrize("kind", ["parquet", "sonata"])
+def test_an_export_that_fails_leaves_nothing_and_can_be_repeated(
+    run: recording.Run, tmp_path: Path, kind: str
+) -> None:
+    pytest.importorskip({"parquet": "pyarrow", "sonata": "h5py"}[kind])
+    recording.backup(run.path, tmp_path / "run")
+    with sqlite3.connect(tmp_path / "run" / "store-000000.sqlite") as connection:
+        connection.execute("ALTER TABLE spikes RENAME COLUMN senders TO lost")
+    connection.close()
     for _ in range(2):
-        with pytest.raises(RecordingError, match=r"Can't write .*too long"):
-            export(recording.open(tmp_path / "run"), "parquet")
+        with pytest.raises(RecordingError, match="can't be read: no such column"):
+            export(recording.open(tmp_path / "run"), kind, tmp_path / "a" / "b" / "out")
         assert [path.name for path in tmp_path.iterdir()] == ["run"]
+    assert export(run, kind, tmp_path / "a" / "b" / "out").exists()
+    assert [path.name for path in (tmp_path / "a" / "b").iterdir()] == ["out"]
 
 
-def test_a_streams_name_leads_to_no_other_file(tmp_path: Path) -> None:
+def test_an_export_on_a_disk_without_room_leaves_nothing(run: recording.Run, tmp_path: Path) -> None:
+    pytest.importorskip("pyarrow")
+    (tmp_path / "a").mkdir()
+    code = (
+        "import resource, sys\n"
+        "from pathlib import Path\n"
+        "from robobrain import recording\n"
+        "from robobrain.recording.export import export\n"
+        "run = recording.open(sys.argv[1])\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, resource.RLIM_INFINITY))\n"
+        "export(run, 'parquet', Path(sys.argv[2]))"
+    )
+    words = [sys.executable, "-B", "-c", code, str(run.path), str(tmp_path / "a" / "b" / "out")]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert "RecordingError: Can't write" in done.stderr
+    assert "File too large" in done.stderr
+    assert [path.name for path in tmp_path.rglob("*")] == ["a"]
+
+
+@pytest.mark.parametrize("looked", [True, False])
+@pytest.mark.parametrize("kind", ["parquet", "sonata"])
+def test_an_export_beside_another_to_the_same_place_leaves_that_alone(
+    run: recording.Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str, looked: bool
+) -> None:
+    pytest.importorskip({"parquet": "pyarrow", "sonata": "h5py"}[kind])
+    module, writer = import_module(f"robobrain.recording.export.{kind}"), f"write_{kind}"
+    target, write = tmp_path / "out", getattr(module, writer)
+    first: dict[Path, bytes] = {}
+
+    def overtaken(of: recording.Run, made: Path, neurons: Neurons) -> None:
+        write(of, made, neurons)
+        monkeypatch.setattr(module, writer, write)
+        export(run, kind, target, "2")
+        first.update((path, path.read_bytes()) for path in [target, *target.rglob("*")] if path.is_file())
+        if not looked:
+            monkeypatch.setattr(exports, "_refuse_existing", lambda _: None)
+
+    monkeypatch.setattr(module, writer, overtaken)
+    with pytest.raises(
+        RecordingError, match="out exists; an export never" if looked else "Can't write .*out"
+    ):
+        export(run, kind, target, "1")
+    assert first
+    assert {path: path.read_bytes() for path in first} == first
+    assert [path.name for path in tmp_path.iterdir()] == ["out"]
+
+
+def test_a_stream_takes_no_other_tables_place_whatever_it_is_called(tmp_path: Path) -> None:
     parquet = pytest.importorskip("pyarrow.parquet")
-    names = ("spikes", "../out", "events")
+    odd = ["trials", "trials-stream", "events", "spikes", "streams", "../out", "..%2Fout", "..", "%"]
+    long = ["n" * 247, "n" * 248, "n" * 300 + "a", "n" * 300 + "b", "\u3042" * 100, "/" * 200, "0\0"]
+    names = odd + long
     with recording.create(tmp_path / "run", {}) as writer:
         writer.event(1.0, "cue")
+        writer.trial({"begin_ms": 0.0})
         for value, name in enumerate(names):
-            writer.declare(name, "1", ("x",))
+            writer.declare(name, "mm", ("x",))
             writer.append(name, [1.0], [float(value)])
     folder = export(recording.open(tmp_path / "run"), "parquet")
-    written = {path.stem: parquet.read_table(path) for path in folder.iterdir()}
-    assert set(written) == {"events", "events-stream", "spikes-stream", "..%2Fout"}
-    assert [written[f][0:1]["x"].to_pylist() for f in ("spikes-stream", "..%2Fout")] == [[0.0], [1.0]]
-    assert written["events"]["name"].to_pylist() == ["cue"]
+    assert {path.name for path in folder.iterdir()} == {"events.parquet", "trials.parquet", "streams"}
+    assert parquet.read_table(folder / "trials.parquet").to_pylist() == [{"begin_ms": 0.0}]
+    written = [parquet.read_table(path) for path in (folder / "streams").iterdir()]
+    values = {table.schema.metadata[b"stream"].decode(): table["x"].to_pylist() for table in written}
+    assert values == {name: [float(value)] for value, name in enumerate(names)}
+    assert len(written) == len(names)
+    assert parquet.read_table(folder / "streams" / "..%2Fout.parquet")["x"].to_pylist() == [5.0]
     assert {path.name for path in tmp_path.iterdir()} == {"run", "run-parquet"}
 
 
@@ -172,7 +234,7 @@ def test_parquet_tables_are_those_of_the_store(run: recording.Run, tmp_path: Pat
     np.testing.assert_array_equal(spikes["t_ms"], t_ms[np.isin(sender, ids)])
     np.testing.assert_array_equal(spikes["neuron"], sender[np.isin(sender, ids)])
     assert set(spikes["region"].to_pylist()) == {"M1", "BG"}
-    joystick = parquet.read_table(folder / "joystick_mm.parquet")
+    joystick = parquet.read_table(folder / "streams" / "joystick_mm.parquet")
     assert joystick.column_names == ["t_ms", "lateral", "pull"]
     np.testing.assert_array_equal(joystick["pull"], run.array("joystick_mm")[1][:, 1])
     assert joystick.schema.metadata[b"unit"] == b"mm"
@@ -215,6 +277,8 @@ def test_export_refuses_and_explains(run: recording.Run, tmp_path: Path) -> None
         export(run, "mat")
     with pytest.raises(RecordingError, match="exists; an export never overwrites"):
         export(run, "nwb", tmp_path)
+    with pytest.raises(RecordingError, match=r"Can't write .*too long"):
+        export(run, "sonata", tmp_path / ("x" * 300))
     code = (
         "import sys; sys.modules['h5py'] = None\n"
         "from pathlib import Path\n"

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import math
+import os
+import signal
 import subprocess
 import sys
 import weakref
@@ -9,10 +11,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from robobrain.errors import ConfigurationError, TableError
+from robobrain.bridge.link import LocalBrain
+from robobrain.bridge.messages import Readings
+from robobrain.errors import BrainFault, ConfigurationError, RecordingError, TableError
 from robobrain.recording import check
 from robobrain.recording import open as open_run
-from robobrain.tasks.joystick.branches import Condition, branch, load_condition
+from robobrain.tasks.joystick.branches import AS_RECORDED, Condition, branch, load_condition
 from robobrain.tasks.joystick.loop import Frame
 from robobrain.tasks.joystick.runner import RunPlan, run_plan
 from robobrain.tasks.joystick.streams import FLUSH_MS, Recorder
@@ -155,3 +159,37 @@ def test_a_branch_is_on_disk_while_it_goes_on_and_holds_no_frames(
     assert max(alive) <= FLUSH_MS / 10.0 + 3
     _, path_mm = open_run(one.path).array("joystick_mm")
     assert one.largest_pull_mm == path_mm[:, 1].max()
+
+
+@pytest.mark.slow
+def test_branches_up_to_the_loss_of_a_brain_are_kept(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    conditions, exchanges = [Condition(name="a"), Condition(name="b")], 20
+    brains: list[LocalBrain] = []
+    frames: list[Frame] = []
+    begin, add = LocalBrain.reset, Recorder.add
+
+    def observed_reset(brain: LocalBrain, seed: int) -> Readings:
+        brains.append(brain)
+        return begin(brain, seed)
+
+    def observed_add(recorder: Recorder, frame: Frame) -> None:
+        add(recorder, frame)
+        frames.append(frame)
+        if len(frames) == exchanges + 5:
+            os.killpg(brains[0].kernel_pid, signal.SIGKILL)
+
+    monkeypatch.setattr(LocalBrain, "reset", observed_reset)
+    monkeypatch.setattr(Recorder, "add", observed_add)
+    times = {"at_ms": 100.0, "for_ms": 10.0 * exchanges}
+    with pytest.raises(BrainFault, match="signal 9"):
+        branch(run, conditions, out=tmp_path / "out", jobs=1, **times)
+    kept = {path.name: open_run(path) for path in (tmp_path / "out").iterdir()}
+    folder = Condition(name=AS_RECORDED).folder
+    assert {name: one.status for name, one in kept.items()} == {folder: "complete", "a": "failed"}
+    assert all(check(one.path) == [] for one in kept.values())
+    assert len(kept[folder].array("reward")[0]) == exchanges
+    np.testing.assert_array_equal(kept["a"].array("reward")[0], [f.t_ms for f in frames[exchanges:]])
+    with pytest.raises(RecordingError, match=r"out is not empty; .*Fix: choose a new directory"):
+        branch(run, conditions, out=tmp_path / "out", jobs=1, **times)

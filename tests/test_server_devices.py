@@ -195,11 +195,13 @@ def test_a_client_that_lost_its_session_gets_its_devices_again(front: Front, rem
 
 def test_a_server_takes_no_more_devices_than_it_says(remote: RemoteBrain) -> None:
     limits = DeviceLimits()
+    rhythm = {"name": "\u3042" * 43, "frequency_hz": 8.0, "amplitude": 1.0, "provenance": "test"}
     many = json.dumps({"rhythms": [{"name": f"r{number}"} for number in range(limits.entries)]})
     for text, message in {
         " " * (limits.text_bytes + 1): "bytes of text; this server takes 262144",
         many: "4097 entries; this server takes 4096",
         json.dumps({"rhythms": [{"name": "x" * 129}]}): "has 129 characters; this server takes 128",
+        json.dumps({"rhythms": [rhythm]}): "has 129 bytes in UTF-8 and must have at most 128",
         "[" * 200_000: "nested too deeply",
     }.items():
         with pytest.raises(ConfigurationError, match=message):

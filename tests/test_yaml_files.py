@@ -67,3 +67,31 @@ def test_a_number_with_an_exponent_is_a_number_as_long_as_a_double_can_need(tmp_
     file = tmp_path / "file.yaml"
     file.write_text(f"a: [1e3, -2E-3, 1.e2, 1.5e+2, {'9' * LONGEST_NUMBER}]\nb: 1e3 Hz\n", encoding="utf-8")
     assert read_yaml(file) == {"a": [1e3, -2e-3, 100.0, 150.0, 10**LONGEST_NUMBER - 1], "b": "1e3 Hz"}
+
+
+@pytest.mark.parametrize("text", [".5", "-.5", "+.5", ".5e3", "-.5e-3", "1.", "-1.5E+2", "7e0"])
+def test_what_is_a_float_since_yaml_1_2_is_one(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(f"a: {text}\n", encoding="utf-8")
+    assert repr(read_yaml(file)["a"]) == repr(float(text))
+
+
+@pytest.mark.parametrize("text", [".", "e3", ".e3", "1e", "1e3.5", "5.a", "1.2.3"])
+def test_what_is_no_float_stays_a_text(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(f"a: {text}\nb: 12\n", encoding="utf-8")
+    assert read_yaml(file) == {"a": text, "b": 12}
+
+
+@pytest.mark.parametrize("text", ["a: 1\nb: 2\na: 3", "b: {a: 1, a: 2}", "? {a: 1, a: 2}\n: b"])
+def test_a_key_given_twice_is_refused_with_its_line(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text(text, encoding="utf-8")
+    with pytest.raises(TableError, match=r"file.yaml, row 1: .*key given twice: a"):
+        read_yaml(file)
+
+
+def test_a_key_merged_and_given_anew_is_not_given_twice_wherever_it_is_repeated(tmp_path: Path) -> None:
+    file = tmp_path / "file.yaml"
+    file.write_text("a: &a {x: 1}\nb: {<<: &x {<<: *a, x: 4}, y: 1}\nc: *x\n", encoding="utf-8")
+    assert read_yaml(file) == {"a": {"x": 1}, "b": {"x": 4, "y": 1}, "c": {"x": 4}}

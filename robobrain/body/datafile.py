@@ -11,7 +11,7 @@ from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
-from robobrain.errors import TableError
+from robobrain.errors import ConfigurationError, TableError
 from robobrain.yaml_files import read_yaml
 
 T = TypeVar("T")
@@ -34,6 +34,7 @@ def load(specification: type[T], source: str | Path) -> T:
         source: Path of a file, or the bare name of one that comes with robobrain.
 
     Raises:
+        ConfigurationError: There is no such file; names those that come with robobrain.
         TableError: The file can't be read, or is no YAML mapping; an entry is missing, unknown or invalid, or
             a number has no provenance.
     """
@@ -51,9 +52,16 @@ def load(specification: type[T], source: str | Path) -> T:
 
 
 def _find(source: str | Path) -> Path | Traversable:
-    packaged = resources.files("robobrain.body") / "data" / str(source)
-    if isinstance(source, str) and Path(source).name == source and packaged.is_file():
-        return packaged
+    packaged = resources.files("robobrain.body") / "data"
+    bare = isinstance(source, str) and Path(source).name == source
+    if bare and (packaged / str(source)).is_file():
+        return packaged / str(source)
+    if bare and not Path(source).is_file():
+        names = sorted(file.name for file in packaged.iterdir() if file.name.endswith(".yaml"))
+        raise ConfigurationError(
+            f"There is no data file {source!r}. Fix: give the path of a YAML file, or one of "
+            f"{', '.join(names)}, which come with robobrain."
+        )
     return Path(source)
 
 

@@ -19,7 +19,8 @@ from robobrain.brain.sources import DirectInputSource
 from robobrain.errors import ConfigurationError
 
 LONGEST_NAME = 128
-"""Characters of a device's name, which becomes that of a stream, of files and of figures (*assumed*)."""
+"""Bytes of a device's name in UTF-8, which becomes that of a stream and of files (*assumed*: of the 255 that
+most file systems take, as many are left for what is put before and after it)."""
 
 
 class _Named(Protocol):
@@ -56,14 +57,10 @@ class Devices(Declared):
 
     def __post_init__(self) -> None:
         sources: tuple[_Named, ...] = (*self.inputs, *self.equations, *self.noises, *self.rhythms)
-        monitors: tuple[_Named, ...] = (*self.outputs, *self.fields, *self.voltages)
-        for names in (Counter(device.name for device in sort) for sort in (sources, monitors, self.silenced)):
+        sorts: tuple[tuple[_Named, ...], ...] = (sources, self.monitors, self.silenced)
+        for names in (Counter(device.name for device in sort) for sort in sorts):
             for name in names:
-                if len(name) > LONGEST_NAME or not name.isprintable() or set(name) & set("/:"):
-                    raise ConfigurationError(
-                        f"the name {name[:40]!r} must have at most {LONGEST_NAME} printable characters, "
-                        "without / and :"
-                    )
+                _check_name(name)
             if twice := sorted(name for name, number in names.items() if number > 1):
                 raise ConfigurationError(f"names are used twice: {', '.join(twice)}; rename one of the two")
         if not 0 < self.history_ms < float("inf"):
@@ -75,9 +72,24 @@ class Devices(Declared):
         return not any(getattr(self, section) for section in SECTIONS)
 
     @property
+    def monitors(self) -> tuple[DirectOutputMonitor | FieldOutputMonitor | VoltageMonitor, ...]:
+        """All monitors, those of spikes first."""
+        return (*self.outputs, *self.fields, *self.voltages)
+
+    @property
     def spike_times(self) -> tuple[DirectOutputMonitor, ...]:
         """The output monitors that hand out spike times."""
         return tuple(monitor for monitor in self.outputs if isinstance(monitor.decoder, SpikeTimesDecoder))
+
+
+def _check_name(name: str) -> None:
+    if not name.isprintable() or set(name) & set("/:"):
+        raise ConfigurationError(f"the name {name[:40]!r} must have printable characters, without / and :")
+    if (size := len(name.encode())) > LONGEST_NAME:
+        raise ConfigurationError(
+            f"the name {name[:40]!r} has {size} bytes in UTF-8 and must have at most {LONGEST_NAME}; "
+            "shorten it"
+        )
 
 
 SECTIONS = tuple(field.name for field in dataclasses.fields(Devices) if field.name != "history_ms")

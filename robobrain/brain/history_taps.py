@@ -54,7 +54,7 @@ def check_signal(site: Site, monitor: FieldOutputMonitor) -> None:
         ConfigurationError: A quantity that the signal is made of can't be recorded from some of them.
     """
     for pool in monitor.groups.values():
-        _told(site, monitor, pool)
+        _neurons_by_quantities(site, monitor, pool)
 
 
 class FieldTap:
@@ -105,7 +105,7 @@ class _Group:
         self, site: Site, monitor: FieldOutputMonitor, pool: Sequence[Selector], recorders: Recorders
     ) -> None:
         self._parts: list[tuple[Sampled, list[_Quantity]]] = []
-        for members, quantities in _told(site, monitor, pool):
+        for members, quantities in _neurons_by_quantities(site, monitor, pool):
             names = [quantity.name for quantity in quantities]
             self._parts.append((recorders.sample(members, names, monitor.interval_ms), quantities))
 
@@ -129,7 +129,7 @@ class _Quantity(NamedTuple):
     delayed: bool
 
 
-def _told(
+def _neurons_by_quantities(
     site: Site, monitor: FieldOutputMonitor, pool: Sequence[Selector]
 ) -> list[tuple[NodeIds, list[_Quantity]]]:
     """Return a group's neurons by the quantities that make up the monitor's signal in them."""

@@ -32,6 +32,8 @@ ALPHA_TIME = 1.8
 FAST = 0.1
 """Longest mean lag of a synapse, in membrane time constants, up to which second order holds (*assumed*)."""
 DRIFT_NODES, DRIFT_WEIGHTS = np.polynomial.hermite_e.hermegauss(9)
+JUMP_NODES, JUMP_WEIGHTS = np.polynomial.hermite_e.hermegauss(40)
+"""Where log-normal jumps are taken: at a log sd of 1.2 the overshoot is that of 150 nodes within 0.01%."""
 STEP, STEP_MIN = 0.3, 0.01
 TOLERANCE_HZ = 1e-4
 ITERATIONS_MAX = 20_000
@@ -110,7 +112,7 @@ class MeanField:
         scale_mV = np.maximum(sd_mV, 1e-6)
         overshoot_mV, rates = np.zeros_like(rate_hz), np.zeros_like(rate_hz)
         for place, walk in self._walks.items():
-            overshoot_mV[place] = walk.overshoot(sources_hz, arriving.square[place], arriving.cube[place])
+            overshoot_mV[place] = walk.overshoot(sources_hz)
         for node, weight in zip(DRIFT_NODES, DRIFT_WEIGHTS / DRIFT_WEIGHTS.sum(), strict=True):
             drifted_mV = mean_mV + node * np.sqrt(arriving.drift)
             v_th_mV, v_reset_mV = self._boundaries(arriving, drifted_mV)
@@ -168,24 +170,31 @@ class _Jump(NamedTuple):
 
 
 class _Walk:
-    """The potential of a neuron without synaptic filter from step to step: a random walk of finite jumps."""
+    """The potential of a neuron without synaptic filter from step to step: a random walk of finite jumps.
+
+    Spectrum and cumulants are sums over the same jumps: at low frequencies one is compared with the other.
+    """
 
     def __init__(self, sources: int, step_ms: float) -> None:
         """Start without inputs."""
         self._step_ms = step_ms
-        self._sources = np.zeros((sources, len(FREQUENCIES_PER_MV)), dtype=complex)
+        self._spectra = np.zeros((sources, len(FREQUENCIES_PER_MV)), dtype=complex)
+        self._squares, self._cubes = np.zeros(sources), np.zeros(sources)
 
     def add(self, source: int, number: float, size_mV: float, log_sd: float) -> None:
         """Add ``number`` inputs from ``source``, with log-normal jumps of mean ``size_mV``."""
-        for node, weight in zip(DRIFT_NODES, DRIFT_WEIGHTS / DRIFT_WEIGHTS.sum(), strict=True):
-            phase = FREQUENCIES_PER_MV * size_mV * math.exp(log_sd * node - log_sd**2 / 2)
-            spectrum = -2 * np.sin(phase / 2) ** 2 + 1j * (np.sin(phase) - phase)
-            self._sources[source] += number * weight * spectrum
+        jumps_mV = size_mV * np.exp(log_sd * JUMP_NODES - log_sd**2 / 2)
+        numbers = number * JUMP_WEIGHTS / JUMP_WEIGHTS.sum()
+        phases = np.outer(jumps_mV, FREQUENCIES_PER_MV)
+        self._spectra[source] += numbers @ (-2 * np.sin(phases / 2) ** 2 + 1j * (np.sin(phases) - phases))
+        self._squares[source] += numbers @ jumps_mV**2
+        self._cubes[source] += numbers @ jumps_mV**3
 
-    def overshoot(self, sources_hz: Rates, square: float, cube: float) -> float:
-        """Return how far beyond the threshold a step ends (mV), given the input's cumulants per ms."""
-        log_spectrum = self._step_ms * 1e-3 * (sources_hz @ self._sources)
-        return overshoot(log_spectrum, self._step_ms * square, self._step_ms * cube)
+    def overshoot(self, sources_hz: Rates) -> float:
+        """Return how far beyond the threshold a step ends (mV) when the sources fire at these rates."""
+        per_step = self._step_ms * 1e-3 * sources_hz
+        square, cube = float(per_step @ self._squares), float(per_step @ self._cubes)
+        return overshoot(per_step @ self._spectra, square, cube)
 
 
 def _added(jump: _Jump, tau_m_ms: float, log_sd: float, *, second_order: bool) -> _Input[float]:

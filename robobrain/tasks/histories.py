@@ -2,10 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from robobrain.bridge.messages import Description, History, Samples
+from robobrain.errors import ConfigurationError
 from robobrain.recording import RunWriter
+
+
+def check_stream_names(streams: Iterable[str], monitors: Iterable[str]) -> None:
+    """Refuse monitors that would be recorded under the name of another stream.
+
+    Raises:
+        ConfigurationError: A name is used twice; names it.
+    """
+    counted = Counter((*streams, *monitors))
+    if twice := [name for name, number in counted.items() if number > 1]:
+        raise ConfigurationError(f"a run records {', '.join(twice)} already; rename the monitor")
 
 
 class HistoryRecorder:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import shutil
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from robobrain.errors import RecordingError
 from robobrain.recording.export.neurons import Neurons, choose_neurons
@@ -33,17 +34,18 @@ def export(run: Run, kind: str, destination: Path | None = None, neurons: str = 
         neurons: Whose spikes: "all", "none", a number of neurons per population, or names of populations
             and regions, separated by commas.
 
+    What is written gets its name when it is whole, so that nothing half-written is ever found there.
+
     Raises:
-        RecordingError: Unknown format or neurons, a package is missing, the destination exists, or can't be
-            written; nothing is left behind then.
+        RecordingError: Unknown format or neurons, a package is missing, the destination exists, also where it
+            was made meanwhile, or can't be written; nothing is left behind then.
     """
     if kind not in FORMATS:
         raise RecordingError(f"No format '{kind}'. There are: {', '.join(FORMATS)}.")
     module, function, ending, extra = FORMATS[kind]
     place = run.path.resolve()
     target = place.with_name(place.name + ending) if destination is None else destination
-    if target.exists():
-        raise RecordingError(f"{target} exists; an export never overwrites. Fix: choose another --out.")
+    _refuse_existing(target)
     chosen = choose_neurons(run, neurons)
     try:
         write: Callable[[Run, Path, Neurons], None] = getattr(import_module(module), function)
@@ -52,19 +54,34 @@ def export(run: Run, kind: str, destination: Path | None = None, neurons: str = 
             f"Exporting to {kind} needs {error.name}. Fix: pip install 'robobrain[{extra}]'."
         ) from error
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write(run, target, chosen)
-    except BaseException as error:
-        _remove(target)
-        if isinstance(error, OSError):
-            raise RecordingError(f"Can't write {target}: {error}.") from error
-        raise
+        with (
+            _folders_above(target),
+            TemporaryDirectory(dir=target.parent, prefix=".export-", ignore_cleanup_errors=True) as folder,
+        ):
+            made = Path(folder) / target.name
+            write(run, made, chosen)
+            _refuse_existing(target)
+            if not made.is_dir():
+                target.touch(exist_ok=False)  # unlike a file, a folder replaces none but an empty one
+            made.replace(target)
+    except OSError as error:
+        raise RecordingError(f"Can't write {target}: {error}.") from error
     return target
 
 
-def _remove(target: Path) -> None:
-    if target.is_dir():
-        shutil.rmtree(target)
-    else:
-        with contextlib.suppress(OSError):
-            target.unlink()
+def _refuse_existing(target: Path) -> None:
+    if os.path.lexists(target):
+        raise RecordingError(f"{target} exists; an export never overwrites. Fix: choose another --out.")
+
+
+@contextlib.contextmanager
+def _folders_above(target: Path) -> Iterator[None]:
+    """Make the folders that ``target`` lies in; in the end those of them that are empty are removed."""
+    missing = [folder for folder in target.parents if not folder.exists()]
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield
+    finally:
+        for folder in missing:
+            with contextlib.suppress(OSError):
+                folder.rmdir()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -15,15 +17,17 @@ from robobrain.recording.reader import Run
 
 WINDOW_MS = 60_000.0
 """Spikes and samples are written in pieces of this much session time, so that memory stays small."""
-TABLES = ("trials", "events", "spikes")
+STREAMS = "streams"
+"""Folder of the streams' tables: whatever a stream is called, it takes no other table's place."""
+LONGEST_NAME = 255 - len(".parquet")
+"""Bytes that the name of a table may have before its ending; most file systems take 255."""
 
 
 def write_parquet(run: Run, folder: Path, neurons: Neurons) -> None:
-    """Write ``trials``, ``events``, ``spikes`` and a table per stream into ``folder``.
+    """Write the tables ``trials``, ``events`` and ``spikes``, and ``streams/NAME`` for each stream.
 
-    A stream that has one of these three names is written as ``NAME-stream``.
-
-    The unit of a stream is in the metadata of its table, under ``unit``.
+    In file names ``/`` is written as ``%2F``, ``%`` as ``%25``, and names that are too long end in ``%-`` and
+    a digest. The metadata of a stream's table hold its name under ``stream`` and its unit under ``unit``.
     """
     folder.mkdir()
     if trials := run.trials:
@@ -39,9 +43,19 @@ def write_parquet(run: Run, folder: Path, neurons: Neurons) -> None:
     parquet.write_table(pa.table(columns), folder / "events.parquet")
     if neurons.count:
         _write_spikes(run, folder / "spikes.parquet", neurons)
+    (folder / STREAMS).mkdir()
     for name in run.streams:
-        stem = f"{name}-stream" if name in TABLES else name.replace("/", "%2F")
-        _write_stream(run, folder / f"{stem}.parquet", name)
+        _write_stream(run, folder / STREAMS / f"{_file_stem(name)}.parquet", name)
+
+
+def _file_stem(name: str) -> str:
+    """Return a stream's name as a file can have it; no two streams get the same."""
+    stem = re.sub(r"[%/\0]", lambda found: f"%{ord(found[0]):02X}", name)
+    if len(stem.encode()) <= LONGEST_NAME:
+        return stem
+    digest = hashlib.sha256(name.encode()).hexdigest()[:32]
+    beginning = stem.encode()[: LONGEST_NAME - len(digest) - len("%-")].decode(errors="ignore")
+    return f"{beginning}%-{digest}"
 
 
 def _windows(run: Run) -> list[tuple[float, float]]:
@@ -76,7 +90,7 @@ def _write_stream(run: Run, file: Path, name: str) -> None:
     stream = run.streams[name]
     kind = pa.from_numpy_dtype(np.dtype(stream.dtype))
     fields = [("t_ms", pa.float64()), *((column, kind) for column in stream.columns)]
-    schema = pa.schema(fields, metadata={"unit": stream.unit})
+    schema = pa.schema(fields, metadata={"stream": name, "unit": stream.unit})
     with parquet.ParquetWriter(file, schema) as writer:
         for t0_ms, t1_ms in _windows(run):
             t_ms, values = run.array(name, t0_ms, t1_ms)

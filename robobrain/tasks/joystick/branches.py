@@ -112,12 +112,15 @@ def branch(
     Each continuation is recorded as a run of its own under ``out``, from the instant on. Several brains
     share the work; each repeats the past, which is compared with the record.
 
+    What was recorded is kept whatever happens: where a brain is lost, its branch ends there with the status
+    ``failed``, branches before it and those of other brains are whole, and those after it are missing.
+
     Args:
         folder: Run directory.
         conditions: What to change, one branch each.
         at_ms: The instant, a multiple of the exchange period within the record.
         for_ms: How long the branches last.
-        out: New directory for the branches.
+        out: New directory for the branches; one that holds branches, failed ones too, is refused.
         jobs: Brains at work at the same time; None for as many as there are cores for.
         on_build: Told how far the building of the first brain is.
 
@@ -125,7 +128,7 @@ def branch(
         ConfigurationError: Instant, names or conditions can't be used.
         RecordingError: The record is damaged, or ``out`` can't be written.
         ReplayError: The past did not repeat itself.
-        BrainFault: A brain was lost.
+        BrainFault: A brain was lost; what was recorded is kept.
     """
     journal = Journal(folder)
     journal.check_sources()
@@ -188,11 +191,13 @@ def _continue(
             path, largest_pull_mm = out / condition.folder, -math.inf
             with create(path, _manifest(journal, condition)) as writer:
                 recorder = Recorder(writer, brain.description)
-                for _ in range(steps):
-                    frame = loop.step(stimulate(frame))
-                    recorder.add(frame)
-                    largest_pull_mm = max(largest_pull_mm, float(frame.joystick_mm[:, 1].max()))
-                recorder.flush()
+                try:
+                    for _ in range(steps):
+                        frame = loop.step(stimulate(frame))
+                        recorder.add(frame)
+                        largest_pull_mm = max(largest_pull_mm, float(frame.joystick_mm[:, 1].max()))
+                finally:
+                    recorder.flush()
                 recorder.finish(loop.collect())
             branches.append(Branch(condition=condition, path=path, largest_pull_mm=largest_pull_mm))
         return branches

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from time import monotonic
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 
 from robobrain.body.specification import JOINT_NAMES, MUSCLE_NAMES, PHYSICS_NAMES
 from robobrain.bridge.messages import Description, Port, Readings, readings_digest
-from robobrain.errors import ConfigurationError
 from robobrain.recording import RunWriter
-from robobrain.tasks.histories import HistoryRecorder
+from robobrain.tasks.histories import HistoryRecorder, check_stream_names
 from robobrain.tasks.joystick.loop import MOTOR, REGION_RATE, Frame, channel_names
 from robobrain.tasks.joystick.reward import REWARD_TERMS
 from robobrain.tasks.joystick.rig import FloatArray
@@ -93,10 +91,7 @@ def streams(description: Description) -> tuple[Stream, ...]:
         _per_exchange("brain_digest", "1", ("outputs and spikes",), _brain_digest, dtype="int64"),
         *(_monitor(description, port) for port in description.outputs if port.name not in LOOP_OUTPUTS),
     )
-    histories = (history.name for history in description.histories)
-    counted = Counter((*(stream.name for stream in every), *histories))
-    if twice := [name for name, number in counted.items() if number > 1]:
-        raise ConfigurationError(f"a run records {', '.join(twice)} already; rename the monitor")
+    check_stream_names((stream.name for stream in every), (history.name for history in description.histories))
     return tuple(stream for stream in every if stream.columns)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -175,7 +176,7 @@ class OpenLoopProtocol(Declared):
                 )
             for column in _columns(description, track.port, track.channels):
                 told[now, column] += values
-        for playback, table in zip(self.playbacks, self.tables, strict=True):
+        for playback, table in zip(self.playbacks, self.read_playbacks(), strict=True):
             _play(playback, table, description, t_ms, told)
         return told
 
@@ -185,7 +186,7 @@ class OpenLoopProtocol(Declared):
             (track.start_ms, self.duration_ms if track.stop_ms is None else track.stop_ms, track.name)
             for track in self.tracks
         ]
-        for playback, (times, _, _) in zip(self.playbacks, self.tables, strict=True):
+        for playback, (times, _, _) in zip(self.playbacks, self.read_playbacks(), strict=True):
             length_ms = times[-1]
             played += [(start, start + length_ms, playback.name) for start in playback.start_ms]
         return sorted(
@@ -194,13 +195,16 @@ class OpenLoopProtocol(Declared):
             if begin < self.duration_ms
         )
 
-    @cached_property
-    def tables(self) -> list[Table]:
-        """The tables of the playbacks.
+    def read_playbacks(self) -> list[Table]:
+        """Return the tables of the playbacks, read from their files the first time.
 
         Raises:
             TableError: One can't be read; names file, line and fix.
         """
+        return self._tables
+
+    @cached_property
+    def _tables(self) -> list[Table]:
         return [_read_table(self.folder / playback.file) for playback in self.playbacks]
 
 
@@ -248,11 +252,11 @@ def _read_table(path: Path) -> Table:
             path.name, 1, "no table by t_ms with each column once", "give t_ms, then port/channel, and rows"
         )
     table = np.array([values for _, values in rows])
-    wrong = np.flatnonzero(~(np.abs(table) <= LARGEST_INPUT).all(axis=1))
+    wrong = np.argwhere(~(np.abs(table) <= LARGEST_INPUT))
     if wrong.size:
-        raise TableError(
-            path.name, rows[wrong[0]][0], "not all values are finite", f"keep them within {LARGEST_INPUT:g}"
-        )
+        row, column = wrong[0]
+        problem = f"{header[column]} has no value that a brain can be told, {table[row, column]:g}"
+        raise TableError(path.name, rows[row][0], problem, f"keep it finite and within {LARGEST_INPUT:g}")
     begun, rising = table[0, 0] == 0.0, np.diff(table[:, 0]) > 0.0
     if not (begun and rising.all()):
         line, _ = rows[0 if not begun else int(np.flatnonzero(~rising)[0]) + 1]
@@ -262,29 +266,45 @@ def _read_table(path: Path) -> Table:
 
 def _read_rows(path: Path) -> tuple[list[str], list[tuple[int, list[float]]]]:
     """Return the header, and each row with its line."""
+    if not path.is_file():
+        raise TableError(path.name, 1, "there is no such file", "give its path from the protocol")
+    lines = _read_lines(path)
+    _, header = next(lines, (1, []))
     rows: list[tuple[int, list[float]]] = []
-    try:
-        if not path.is_file():
-            raise TableError(path.name, 1, "there is no such file", "give its path from the protocol")
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            for row in reader:
-                if len(row) != len(header):
-                    raise TableError(
-                        path.name,
-                        reader.line_num,
-                        f"{len(row)} values for {len(header)} columns",
-                        "correct it",
-                    )
-                rows.append((reader.line_num, [float(cell) for cell in row]))
-    except (OSError, ValueError, csv.Error) as error:
-        if isinstance(error, TableError):
-            raise
-        raise TableError(
-            path.name, len(rows) + 2, f"not readable as a table of numbers: {error}", "correct it"
-        ) from error
+    for line, cells in lines:
+        if len(cells) != len(header):
+            problem = f"{len(cells)} values for {len(header)} columns"
+            raise TableError(path.name, line, problem, "give one number for each column")
+        rows.append((line, [_number(path.name, line, cell) for cell in cells]))
     return header, rows
+
+
+def _read_lines(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """Yield the cells of each line that is not empty, with its number."""
+    reader = csv.reader(io.StringIO(_read_text(path), newline=""))
+    try:
+        for cells in reader:
+            if "".join(cells).strip():
+                yield reader.line_num, cells
+    except csv.Error as error:
+        raise TableError(path.name, reader.line_num, f"not readable as CSV: {error}", "correct it") from error
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode("utf-8-sig")
+    except OSError as error:
+        raise TableError(path.name, 1, f"can't be read ({error.strerror})", "give a table (CSV)") from error
+    except UnicodeDecodeError as error:
+        line = error.object.count(b"\n", 0, error.start) + 1
+        raise TableError(path.name, line, "not text in UTF-8", "save the table in UTF-8") from error
+
+
+def _number(file: str, line: int, cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        raise TableError(file, line, f"{cell[:40]!r} is no number", "give a number") from error
 
 
 def _split(file: str, name: str) -> tuple[str, tuple[str, ...]]:

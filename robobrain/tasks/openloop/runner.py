@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
@@ -15,9 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from robobrain.bridge.messages import Description, Port, Readings
-from robobrain.errors import ConfigurationError
 from robobrain.recording import RunWriter, check_destination, create
-from robobrain.tasks.histories import HistoryRecorder
+from robobrain.tasks.histories import HistoryRecorder, check_stream_names
 from robobrain.tasks.joystick.loop import channel_names
 from robobrain.tasks.joystick.session import interrupt_between_exchanges
 from robobrain.tasks.openloop.protocol import Floats, OpenLoopProtocol
@@ -30,6 +29,8 @@ STREAM_NAMES = {"motor": "motor_rate_hz", "region_rate": "region_rate_hz"}
 """Output ports that are recorded under the names of the closed loop's streams, as the figures read them."""
 INPUT, PHASES = "brain_input", "phase_time_ms"
 """Streams beside those of ports and monitors."""
+OWN_STREAMS = (INPUT, PHASES, *STREAM_NAMES.values())
+"""What is recorded whatever the protocol declares."""
 FIGURES = ("session", "raster", "rates")
 
 Progress = Callable[[float, float], None]
@@ -87,7 +88,8 @@ def run_open_loop(
     protocol = plan.protocol
     check_destination(plan.out)
     inspect(protocol.devices, planned_site(scale(load_tables(), protocol.brain), protocol.exchange_ms))
-    _ = protocol.tables  # raises before a brain is built
+    protocol.read_playbacks()
+    check_stream_names(OWN_STREAMS, (monitor.name for monitor in protocol.devices.monitors))
     starting = local_brain(
         protocol.brain,
         exchange_ms=protocol.exchange_ms,
@@ -98,7 +100,6 @@ def run_open_loop(
     )
     with starting as brain:
         deque(protocol.inputs(brain.description), maxlen=0)  # raises before a run directory is made
-        _check_streams(brain.description)
         brain.reset(protocol.seeds[0])
         began = perf_counter()
         with create(plan.out, _manifest(plan, brain.description)) as writer:
@@ -146,14 +147,6 @@ def _play(
 
 def _stream_name(port: Port) -> str:
     return STREAM_NAMES.get(port.name, port.name)
-
-
-def _check_streams(description: Description) -> None:
-    """Raise `ConfigurationError` where two of what is recorded would have one name."""
-    monitors = (history.name for history in description.histories)
-    counted = Counter((INPUT, PHASES, *map(_stream_name, description.outputs), *monitors))
-    if twice := [name for name, number in counted.items() if number > 1]:
-        raise ConfigurationError(f"a run records {', '.join(twice)} already; rename the monitor")
 
 
 class _Recorder:
