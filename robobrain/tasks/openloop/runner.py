@@ -100,7 +100,7 @@ def run_open_loop(
     )
     with starting as brain:
         deque(protocol.inputs(brain.description), maxlen=0)  # raises before a run directory is made
-        brain.reset(protocol.seeds[0])
+        brain.reset(protocol.seeds[0])  # so does what NEST itself refuses of the devices
         began = perf_counter()
         with create(plan.out, _manifest(plan, brain.description)) as writer:
             status = "failed"
