@@ -100,7 +100,8 @@ class Forelimb:
             lateral_force_mN: Horizontal force on the joystick's tip, + toward the animal's left.
 
         Returns:
-            ``joystick_mm()`` [duration_ms, 2] and ``paw_mm()`` [duration_ms, 3] after each ms, and ``state()``.
+            ``joystick_mm()`` [duration_ms, 2] and ``paw_mm()`` [duration_ms, 3] after each ms, and the
+            ``state()`` at the end.
 
         Raises:
             ConfigurationError: An argument has a wrong shape or isn't finite, or the body's time step does

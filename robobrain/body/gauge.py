@@ -50,9 +50,9 @@ class Gauge:
     """Turns MuJoCo's quantities into states and paths.
 
     Args:
-        quantities: Views of the data by name: places (m) of ``tip`` and ``grip`` and the tip's ``speed`` along
-            two axes, then ``position`` and ``velocity`` of all coordinates, the limb's first, and ``length``,
-            ``lengthening``, ``force`` and ``activation`` of the muscles.
+        quantities: Views of the data by name: places (m) of ``tip`` and ``grip``, the tip's ``speed`` (m/s)
+            along two axes, ``position`` and ``velocity`` of all coordinates, the limb's first, then
+            ``length`` (m), ``lengthening`` (m/s), ``force`` (N) and ``activation`` of the muscles.
         trace: What keeps the path of tip and grip.
         rest_length_m: [8] Lengths of the muscles at rest.
         max_force_N: [8] Their largest isometric forces.
@@ -83,14 +83,15 @@ class Gauge:
         return BodyState(self._values(self._state, grip_N))
 
     def read_path(self, grip_N: Floats, steps: int, every: int) -> Sweep:
-        """Return this instant's state, and the place after each ``every``-th of the latest ``steps`` steps."""
+        """Return this instant's state, and the places after each ``every``-th of the latest steps."""
         key = self._trace.cursor, steps, every
         plan = self._plans.get(key)
         if plan is None:
             plan = self._plans[key] = self._plan_of_path(*key)
         values = self._values(plan, grip_N)
-        path = values[_PATH:].reshape(-1, 6)
-        return Sweep(path[:, :2], path[:, 3:], BodyState(values))
+        middle = _PATH + 2 * (steps // every)
+        joystick_mm, paw_mm = values[_PATH:middle].reshape(-1, 2), values[middle:].reshape(-1, 3)
+        return Sweep(joystick_mm, paw_mm, BodyState(values))
 
     def _values(self, plan: _Plan, grip_N: Floats) -> Floats:
         np.concatenate((*self._steady, grip_N), out=self._now)
@@ -123,4 +124,5 @@ class Gauge:
         entries = self._at["history"][self._trace.entries(cursor, steps, every)]
         entries[-1] = np.r_[self._at["tip"], self._at["grip"]]
         path = np.broadcast_arrays(entries, 1.0, self._rest_places_m, 1e3)
-        return _Plan(*(np.concatenate([ours, more.ravel()]) for ours, more in zip(self._state, path, strict=True)))
+        columns = ((ours, more[:, :2], more[:, 3:]) for ours, more in zip(self._state, path, strict=True))
+        return _Plan(*(np.concatenate([part.ravel() for part in parts]) for parts in columns))

@@ -80,9 +80,8 @@ class ObservationTable:
         """Return the entries as a fresh float32 vector, clipped to their bounds."""
         parts = [read(movement) for read in self._reads]
         values: NDArray[np.float32] = np.concatenate(parts, dtype=np.float32, casting="same_kind")
-        np.maximum(values, self._low, values)
-        np.minimum(values, self._high, values)
-        return values
+        np.maximum(values, self._low, out=values)
+        return np.minimum(values, self._high, out=values)
 
     def groups(self, movement: Movement) -> dict[str, NDArray[np.float32]]:
         """Return the entries as in ``observe``, one vector per group."""

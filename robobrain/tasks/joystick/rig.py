@@ -247,8 +247,8 @@ def fractions(
     if not math.isfinite(vector.dot(vector)) and not np.isfinite(vector).all():
         raise ConfigurationError(f"The {what} must be finite, got {vector.tolist()}.")
     least, most = _as_arrays(within)
-    np.maximum(vector, least, vector)
-    return np.minimum(vector, most, vector)
+    np.maximum(vector, least, out=vector)
+    return np.minimum(vector, most, out=vector)
 
 
 @lru_cache(maxsize=16)
