@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from robobrain.body.state import BodyState, Floats
 from robobrain.body.trace import Trace
@@ -103,7 +103,7 @@ class Gauge:
 
     def _plan_of_state(self, rest_length_m: Floats, max_force_N: Floats) -> _Plan:
         at, rest_m, joints, each = self._at, self._rest_places_m, slice(4), np.ones(8)
-        parts = {
+        parts: dict[str, tuple[ArrayLike, ...]] = {
             "joystick_mm": (at["tip"][:2], 1.0, rest_m[:2], 1e3),
             "joystick_velocity_mm_s": (at["speed"], 1.0, 0.0, 1e3),
             "paw_mm": (at["grip"], 1.0, rest_m[3:], 1e3),
