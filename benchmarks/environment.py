@@ -102,6 +102,23 @@ def bare_random(env: Any, substeps: int, steps: int) -> float:
     return spent / steps
 
 
+def at_equal_physics(env: Any) -> None:
+    """Print control steps per second beside a Reacher-v5 whose step holds as much physics, taking turns."""
+    substeps = round(env.unwrapped.dt / env.unwrapped.model.opt.timestep)
+    frame = bare_random(gymnasium.make("Reacher-v5"), 2, 2000) / 2
+    frames = round(bare_random(env, substeps, 1000) / frame)
+    envs = {"JoystickMuscle-v0": (env, substeps)}
+    envs["Reacher-v5"] = gymnasium.make("Reacher-v5", frame_skip=frames), frames
+    turns = [
+        [(random_steps(peer, 200), bare_random(peer, steps, 200)) for peer, steps in envs.values()]
+        for _ in range(2 * ROUNDS)
+    ]
+    steps_us, physics_us = np.median(np.array(turns) * 1e6, axis=0).T
+    for (name, (_, frames)), whole, physics in zip(envs.items(), steps_us, physics_us, strict=True):
+        print(f"{name}: {1e6 / whole:,.0f} control steps/s; of {whole:.0f} us a step,", end=" ")
+        print(f"{physics:.0f} us are {frames} bare physics steps, {whole - physics:.0f} us its own")
+
+
 def against_peers() -> None:
     """Print control and physics steps per second of this and other packages' environments."""
     ids = ["robobrain/JoystickMuscle-v0", "Reacher-v5"]
@@ -134,4 +151,5 @@ if __name__ == "__main__":
     arguments = parser.parse_args()
     against_mujoco(gymnasium.make("robobrain/JoystickMuscle-v0").unwrapped)
     if arguments.peers:
+        at_equal_physics(gymnasium.make("robobrain/JoystickMuscle-v0"))
         against_peers()

@@ -23,7 +23,7 @@ _JOYSTICK = "robobrain.tasks.joystick"
 for _name, _module, _vector in (
     ("JoystickMuscle", "direct", None),
     ("JoystickTorque", "direct", None),
-    ("JoystickBrain", "envs", f"{_JOYSTICK}.vector:JoystickBrainVectorEnv"),
+    ("JoystickBrain", "brain_env", f"{_JOYSTICK}.vector:JoystickBrainVectorEnv"),
 ):
     gymnasium.register(
         id=f"robobrain/{_name}-v0",

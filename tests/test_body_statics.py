@@ -104,6 +104,6 @@ def test_a_released_stick_is_back_after_about_300_ms(spec: ForelimbSpec) -> None
     body = Forelimb(spec)
     body.advance([0, 0, 0.4, 0, 0, 1, 0.55, 0], 150.0)
     assert body.joystick_mm()[1] > 7.0
-    path, _ = body.sweep(np.full(8, 0.02), 400)
+    path = body.sweep(np.full(8, 0.02), 400).joystick_mm
     away = np.flatnonzero(np.linalg.norm(path, axis=1) > 0.5)
     assert 150 < away[-1] + 1 < 320

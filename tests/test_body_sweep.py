@@ -21,7 +21,7 @@ def test_a_sweep_is_so_many_advances_bit_for_bit() -> None:
     for _ in range(40):
         excitation, duration_ms = rng.random(8), int(rng.integers(1, 35))
         force_mN = float(rng.normal(scale=20.0))
-        joystick_mm, paw_mm = swept.sweep(excitation, duration_ms, force_mN)
+        joystick_mm, paw_mm, _ = swept.sweep(excitation, duration_ms, force_mN)
         for ms in range(duration_ms):
             advanced.advance(excitation, 1.0, force_mN)
             assert np.array_equal(joystick_mm[ms], advanced.joystick_mm())
@@ -39,7 +39,7 @@ def test_sweeps_follow_the_time_step(timestep_s: float) -> None:
     spec = ForelimbSpec.load()
     spec = replace(spec, physics=replace(spec.physics, timestep_s=timestep_s, settle_s=0.2))
     swept, advanced = Forelimb(spec), Forelimb(spec)
-    joystick_mm, _ = swept.sweep(np.ones(8), 25)
+    joystick_mm = swept.sweep(np.ones(8), 25).joystick_mm
     for ms in range(25):
         advanced.advance(np.ones(8), 1.0)
         assert np.array_equal(joystick_mm[ms], advanced.joystick_mm())
@@ -81,7 +81,7 @@ def test_motors_rest_where_the_muscles_do_and_turn_their_joints() -> None:
     pulled = {}
     for joint, name in enumerate(JOINT_NAMES):
         body.reset()
-        joystick_mm, _ = body.sweep(0.3 * np.eye(4)[joint], 100)
+        joystick_mm = body.sweep(0.3 * np.eye(4)[joint], 100).joystick_mm
         pulled[name] = joystick_mm[-1]
         assert body.state().joint_angle_rad[joint] > 0.01
     assert pulled["shoulder_pro_retraction"][1] > 1.0

@@ -138,7 +138,7 @@ def test_alterations_survive_json() -> None:
 @pytest.mark.slow
 def test_a_kernel_process_and_an_environment_run_a_lesioned_brain() -> None:
     from robobrain.brain.config import local_brain
-    from robobrain.tasks.joystick.envs import JoystickBrainEnv
+    from robobrain.tasks.joystick.brain_env import JoystickBrainEnv
 
     with local_brain("tiny", alterations=Alterations(lesion=("S1",))) as link:
         assert link.description.brain == "tiny (lesion S1)"

@@ -12,7 +12,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.utils.env_checker import check_env
 
 from robobrain.errors import BrainFault, ConfigurationError
-from robobrain.tasks.joystick.envs import JoystickBrainEnv
+from robobrain.tasks.joystick.brain_env import JoystickBrainEnv
 from robobrain.tasks.joystick.loop import Frame
 from robobrain.tasks.joystick.protocol import load_protocol
 

@@ -11,9 +11,10 @@ import mujoco
 import numpy as np
 from numpy.typing import ArrayLike
 
+from robobrain.body.gauge import Gauge, Sweep
 from robobrain.body.model import GRIP, JOYSTICK, LATERAL, LIMB, MOVER, PULL, STICK, TIP, build_model
 from robobrain.body.specification import JOINT_NAMES, MUSCLE_NAMES, ForelimbSpec
-from robobrain.body.state import BodyState, Floats, Gauge
+from robobrain.body.state import BodyState, Floats
 from robobrain.body.trace import Trace
 from robobrain.errors import BodyFault, ConfigurationError
 
@@ -30,8 +31,6 @@ HAND_STIFFNESS_N_M, MOST_HAND_FORCE_N = 8.0, 0.1
 
 Twice as stiff, and told anew only each 10 ms, it swings up.
 """
-
-_MM_PER_M = np.array(1e3)  # an array, as NumPy would make one of a number anew each time
 
 
 class Forelimb:
@@ -90,9 +89,7 @@ class Forelimb:
         self._apply(excitation, lateral_force_mN)
         self._run(steps)
 
-    def sweep(
-        self, excitation: ArrayLike, duration_ms: int, lateral_force_mN: float = 0.0
-    ) -> tuple[Floats, Floats]:
+    def sweep(self, excitation: ArrayLike, duration_ms: int, lateral_force_mN: float = 0.0) -> Sweep:
         """Advance as ``advance`` does, bit for bit, and say where joystick and paw were after each ms.
 
         MuJoCo takes the samples on its way, so that a sweep costs hardly more than its physics steps.
@@ -103,7 +100,8 @@ class Forelimb:
             lateral_force_mN: Horizontal force on the joystick's tip, + toward the animal's left.
 
         Returns:
-            ``joystick_mm()`` [duration_ms, 2] and ``paw_mm()`` [duration_ms, 3] after each ms.
+            ``joystick_mm()`` [duration_ms, 2] and ``paw_mm()`` [duration_ms, 3] after each ms, and the
+            ``state()`` at the end.
 
         Raises:
             ConfigurationError: An argument has a wrong shape or isn't finite, or the body's time step does
@@ -115,24 +113,17 @@ class Forelimb:
         per_ms = self._steps_per_ms
         self._apply(excitation, lateral_force_mN)
         missing, longest = duration_ms * per_ms, self._trace.steps
-        pieces_m = []
+        pieces = []
         while missing:
             steps = min(missing, longest)
             self._run(steps)
-            pieces_m.append(self._trace.read(steps, per_ms))
+            pieces.append(self._gauge.read_path(self._weigh(), steps, per_ms))
             missing -= steps
-        places = pieces_m[0] if len(pieces_m) == 1 else np.concatenate(pieces_m)
-        places -= self._rest_places_m
-        places *= _MM_PER_M
-        return places[:, :2], places[:, 3:]
+        return Sweep.joined(pieces)
 
     def state(self) -> BodyState:
         """Return what can be measured now; the body's course isn't changed by looking."""
-        data = self.data
-        # Places and speeds are those of now already; what is missing are the forces.
-        mujoco.mj_forwardSkip(self.model, data, _AFTER_SPEEDS, 1)
-        mujoco.mj_objectVelocity(self.model, data, _SITE, self._tip, self._tip_velocity, 0)
-        return self._gauge.read(math.hypot(*data.efc_force[:3].tolist()) * 1e3)
+        return self._gauge.read(self._weigh())
 
     def muscle_strain(self) -> Floats:
         """Return the muscles' lengths relative to rest, L / L_rest - 1, [8]."""
@@ -264,6 +255,15 @@ class Forelimb:
         mujoco.mj_step1(self.model, self.data)
         self._check()
 
+    def _weigh(self) -> Floats:
+        """Find the forces and the tip's speed of now, and return the force of the grip [3]."""
+        data = self.data
+        # Places and speeds are those of now already; what is missing are the forces.
+        mujoco.mj_forwardSkip(self.model, data, _AFTER_SPEEDS, 1)
+        mujoco.mj_objectVelocity(self.model, data, _SITE, self._tip, self._tip_velocity, 0)
+        force_N: Floats = data.efc_force[:3]
+        return force_N
+
     def _settle(self) -> None:
         """Find the rest posture and take the lengths and places there as zero."""
         physics, empty_traces = self.spec.physics, self.data.history.copy()
@@ -278,18 +278,24 @@ class Forelimb:
         self.rest_length_m: Floats = self.data.ten_length.copy()
         self._rest_tip_m: Floats = self.data.site_xpos[self._tip].copy()
         self._rest_paw_m: Floats = self.data.site_xpos[self._grip].copy()
-        self._rest_places_m = np.concatenate([self._rest_tip_m, self._rest_paw_m])
         data, muscles = self.data, len(MUSCLE_NAMES)
         self._gauge = Gauge(
-            (
-                data.ten_length, data.ten_velocity, data.actuator_force[:muscles],
-                self._tip_m, self._paw_m, self._tip_velocity[3:5],
-                self._position, self._velocity, data.act,  # the limb's joints come first in the model
-            ),
+            {
+                "tip": self._tip_m,
+                "grip": self._paw_m,
+                "speed": self._tip_velocity[3:5],
+                "position": self._position,
+                "velocity": self._velocity,
+                "length": data.ten_length,
+                "lengthening": data.ten_velocity,
+                "force": data.actuator_force[:muscles],
+                "activation": data.act,
+            },
+            self._trace,
             rest_length_m=self.rest_length_m,
             max_force_N=self.max_force_N,
-            rest_places_m=self._rest_places_m,
-        )  # fmt: skip
+            rest_places_m=np.concatenate([self._rest_tip_m, self._rest_paw_m]),
+        )
 
     def _restore(self, state: Floats) -> None:
         mujoco.mj_setState(self.model, self.data, state, _STATE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from time import perf_counter
 from typing import Protocol
 
@@ -19,6 +20,8 @@ FRAMES_PER_S = 30.0
 """Highest rate at which the window follows the body, so that showing holds nothing back."""
 
 
+_CLOSING_S = 10.0
+"""How long closing waits at most for the window's own thread."""
 _LEAST_SIZE = 40
 """Width and height in pixels below which nothing is shown beside the body."""
 
@@ -61,9 +64,15 @@ class Window:
 
     def __init__(self, forelimb: Forelimb, camera: str = "overview") -> None:
         self.forelimb = forelimb
+        others = set(threading.enumerate())
         self._viewer = mujoco.viewer.launch_passive(
             forelimb.model, forelimb.data, show_left_ui=False, show_right_ui=False
         )
+        self._drawers = [
+            thread
+            for thread in threading.enumerate()
+            if thread not in others and "_launch_internal" in thread.name  # MuJoCo's; it has no other handle
+        ]
         self._shown_s = -math.inf
         with self._viewer.lock():
             self._viewer.cam.type = mujoco.mjtCamera.mjCAMERA_FIXED
@@ -115,5 +124,7 @@ class Window:
         self._viewer.set_images((below, beside.raster(below.width, below.height)))
 
     def close(self) -> None:
-        """Close the window; may be repeated."""
+        """Close the window, and wait until nothing draws the body any more; may be repeated."""
         self._viewer.close()
+        for thread in self._drawers:
+            thread.join(_CLOSING_S)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
-from itertools import groupby
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -65,6 +64,7 @@ class ObservationTable:
         self.units = tuple(item.unit for item in observables for _ in item.channels)
         low, high = self._bounds("low"), self._bounds("high")
         self.space = Box(low, high, dtype=np.float32)
+        self._low, self._high = low, high
         ends = np.cumsum([len(item.channels) for item in observables])
         self._slices = {
             item.name: slice(int(end) - len(item.channels), int(end))
@@ -80,8 +80,8 @@ class ObservationTable:
         """Return the entries as a fresh float32 vector, clipped to their bounds."""
         parts = [read(movement) for read in self._reads]
         values: NDArray[np.float32] = np.concatenate(parts, dtype=np.float32, casting="same_kind")
-        np.maximum(values, self.space.low, out=values)
-        return np.minimum(values, self.space.high, out=values)
+        np.maximum(values, self._low, out=values)
+        return np.minimum(values, self._high, out=values)
 
     def groups(self, movement: Movement) -> dict[str, NDArray[np.float32]]:
         """Return the entries as in ``observe``, one vector per group."""
@@ -107,20 +107,20 @@ class ObservationTable:
 
 
 def _compiled(reads: Iterable[str | Read]) -> list[Read]:
-    """Return how to read all in turn, with one look at the body for all parts of it that follow in a row."""
-    compiled: list[Read] = []
-    for _, run in groupby(reads, key=lambda read: isinstance(read, str)):
-        both = list(run)
-        parts = [BodyState.PARTS[read] for read in both if isinstance(read, str)]
-        if parts:
-            compiled.append(partial(_of_body, np.r_[tuple(parts)]))
-        compiled += [read for read in both if not isinstance(read, str)]
-    return compiled
+    """Return how to read all in turn, with one look at the body for parts of it that lie side by side."""
+    looks: list[slice | Read] = []
+    for read in reads:
+        look = BodyState.PARTS[read] if isinstance(read, str) else read
+        before = looks[-1] if looks else None
+        if isinstance(look, slice) and isinstance(before, slice) and before.stop == look.start:
+            looks[-1] = slice(before.start, look.stop)
+        else:
+            looks.append(look)
+    return [partial(_of_body, look) if isinstance(look, slice) else look for look in looks]
 
 
-def _of_body(entries: NDArray[np.int64], movement: Movement) -> FloatArray:
-    values: FloatArray = movement.body.values.take(entries)
-    return values
+def _of_body(where: slice, movement: Movement) -> FloatArray:
+    return movement.body.values[where]
 
 
 def body_observables(

@@ -61,8 +61,8 @@ class Movement:
         body: The body at its end.
         joystick_mm: Joystick path after each ms [ms, 2], lateral and pull.
         paw_mm: Paw path after each ms [ms, 3], lateral, pull and vertical, relative to rest.
-        lateral_force_mN: Force on the joystick during each ms [ms].
-        target_mm: Centre of the trial's target at its end [2], lateral and pull.
+        lateral_force_mN: Force on the joystick during each ms [ms]; may not be writeable.
+        target_mm: Centre of the trial's target at its end [2], lateral and pull; not writeable.
         phase: Part of the trial at its end.
         events: What happened in it.
         trial: The trial that ended in it, if one did.
@@ -136,7 +136,8 @@ class Rig:
         self.task.reset(generator(seed, "task"))
         if trial is not None:
             self.task.begin_trial(trial)
-        return self._movement(np.zeros(len(self.body.drive_names)), _Path.of(0), 0.0, PhaseTimes())
+        drive = np.zeros(len(self.body.drive_names))
+        return self._movement(drive, _Path.of(0), self.body.state(), 0.0, PhaseTimes())
 
     def get_state(self) -> RigState:
         """Return all that the future of body and task depends on, random draws included."""
@@ -168,7 +169,7 @@ class Rig:
             task_s += perf_counter() - moved
         body_s = perf_counter() - began - task_s
         times = PhaseTimes(body_ms=1000.0 * body_s, task_ms=1000.0 * task_s)
-        return self._movement(np.array(excitation), path, covered, times)
+        return self._movement(np.array(excitation), path, body.state(), covered, times)
 
     def hold(self, drive: FloatArray) -> Movement:
         """Run one exchange under one drive of the body, a fresh array: as ``advance`` does, only faster.
@@ -186,32 +187,32 @@ class Rig:
         while missing:
             force_mN = task.lateral_force_mN
             before = body.get_state() if task.force_may_change else None
-            joystick_mm, paw_mm = body.sweep(drive, missing, force_mN)
+            joystick_mm, paw_mm, state = body.sweep(drive, missing, force_mN)
             moved = perf_counter()
             held = task.follow(joystick_mm)
             task_s += perf_counter() - moved
             if before is not None and held < missing:
                 body.set_state(before)
-                joystick_mm, paw_mm = body.sweep(drive, held, force_mN)
-            force = np.empty(held)
-            force.fill(force_mN)
-            pieces.append(_Path(joystick_mm, paw_mm, force))
+                joystick_mm, paw_mm, state = body.sweep(drive, held, force_mN)
+            pieces.append(_Path(joystick_mm, paw_mm, _steady(force_mN, held)))
             missing -= held
         body_s = perf_counter() - began - task_s
         times = PhaseTimes(0.0, 1000.0 * body_s, 0.0, 1000.0 * task_s)
-        return self._movement(drive, _Path.joined(pieces), covered, times)
+        return self._movement(drive, _Path.joined(pieces), state, covered, times)
 
-    def _movement(self, excitation: FloatArray, path: _Path, covered: float, times: PhaseTimes) -> Movement:
+    def _movement(
+        self, excitation: FloatArray, path: _Path, state: BodyState, covered: float, times: PhaseTimes
+    ) -> Movement:
         task = self.task
         result = task.take_result()
         return Movement(
             t_ms=task.t_ms,
             excitation=excitation,
-            body=self.body.state(),
+            body=state,
             joystick_mm=path.joystick_mm,
             paw_mm=path.paw_mm,
             lateral_force_mN=path.lateral_force_mN,
-            target_mm=_place(task.target_mm).copy(),
+            target_mm=_place(task.target_mm),
             phase=task.phase,
             events=task.take_events(),
             trial=result,
@@ -236,7 +237,7 @@ def fractions(
     """
     low, high = within
     try:
-        vector = np.asarray(values, dtype=np.float64)
+        vector = np.array(values, dtype=np.float64)
     except (TypeError, ValueError) as problem:
         raise ConfigurationError(
             f"The {what} must be {size} numbers in {low:g} to {high:g} ({problem})."
@@ -246,14 +247,25 @@ def fractions(
     if not math.isfinite(vector.dot(vector)) and not np.isfinite(vector).all():
         raise ConfigurationError(f"The {what} must be finite, got {vector.tolist()}.")
     least, most = _as_arrays(within)
-    clipped = np.maximum(vector, least)
-    return np.minimum(clipped, most, out=clipped)
+    np.maximum(vector, least, out=vector)
+    return np.minimum(vector, most, out=vector)
 
 
 @lru_cache(maxsize=16)
 def _place(place_mm: tuple[float, float]) -> FloatArray:
-    """Return a place as an array, which stays the same one for a while."""
-    return np.array(place_mm)
+    """Return a place as an array that others share."""
+    return _shared(np.array(place_mm))
+
+
+@lru_cache(maxsize=64)
+def _steady(force_mN: float, duration_ms: int) -> FloatArray:
+    """Return a force that stays the same in each ms as an array that others share."""
+    return _shared(np.full(duration_ms, force_mN))
+
+
+def _shared(array: FloatArray) -> FloatArray:
+    array.flags.writeable = False
+    return array
 
 
 @cache

@@ -130,13 +130,17 @@ def task_lines(task: JoystickTask) -> tuple[str, ...]:
     """Return the state of a task in words: trial and block, phase, force."""
     if task.trial == 0:
         return (f"{task.phase.value}",)
-    force_mN = task.lateral_force_mN
-    side = "left" if force_mN > 0.0 else "right"
     return (
         f"trial {task.trial}, {task.spec.block_of(task.trial).name}",
         f"{task.phase.value}, {task.t_ms / 1e3:.2f} s",
-        *((f"force {abs(force_mN):.0f} mN {side}",) if force_mN else ()),
+        *force_lines(task.lateral_force_mN),
     )
+
+
+def force_lines(force_mN: float) -> tuple[str, ...]:
+    """Return a lateral force in words; nothing for none."""
+    side = "left" if force_mN > 0.0 else "right"
+    return (f"force {abs(force_mN):.0f} mN {side}",) if force_mN else ()
 
 
 def has_display() -> bool:

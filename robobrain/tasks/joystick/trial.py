@@ -23,6 +23,7 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -120,8 +121,7 @@ class JoystickTask:
         state = self._state
         state.t_ms += TICK_MS
         if state.direction_deg != 0.0:
-            (across, along), (x_mm, y_mm) = state.along, (x, y)
-            x, y = x_mm * along - y_mm * across, x_mm * across + y_mm * along
+            x, y = self._turned(x, y)
         phase = state.phase
         if phase is _ITI:
             if state.t_ms >= state.pause_until_ms:
@@ -140,12 +140,10 @@ class JoystickTask:
         The position at which the force changes is the last one taken.
         """
         force_mN = self._state.force_mN
-        if self._stays_home(path_mm):
+        xs, ys = path_mm[:, 0].tolist(), path_mm[:, 1].tolist()
+        if self._stays(xs, ys) or self._keeps_on(path_mm, xs, ys):
             return len(path_mm)
-        points_mm = path_mm.tolist()
-        if self._keeps_on(path_mm, points_mm):
-            return len(points_mm)
-        for taken, (x, y) in enumerate(points_mm, start=1):
+        for taken, (x, y) in enumerate(zip(xs, ys, strict=True), start=1):
             if self._tick(x, y) != force_mN:
                 return taken
         return len(path_mm)
@@ -214,6 +212,11 @@ class JoystickTask:
         """Closest approach to the target since the cue, kept until the next trial: 0 from rest, 1 inside."""
         return self._state.progress
 
+    def _turned(self, x: float, y: float) -> tuple[float, float]:
+        """Return a position across and along the trial's direction."""
+        across, along = self._state.along
+        return x * along - y * across, x * across + y * along
+
     def _home(self, x: float, y: float) -> None:
         state, home = self._state, self.spec.home
         inside = math.hypot(x, y) <= home.radius_mm
@@ -229,28 +232,29 @@ class JoystickTask:
         elif state.t_ms - state.begin_ms >= home.timeout_ms:
             self._end(Outcome.NO_HOME)
 
-    def _stays_home(self, path_mm: NDArray[np.float64]) -> bool:
-        """Take a whole path at once if it plainly goes on resting at home, and nothing happens in it."""
-        state, home, length_ms = self._state, self.spec.home, len(path_mm) * TICK_MS
-        if (
-            state.phase is not _HOME
-            or state.dwell_ms + length_ms >= home.dwell_ms
-            or state.t_ms + length_ms - state.begin_ms >= home.timeout_ms
-            or np.vdot(path_mm, path_mm) > home.radius_mm**2  # the sum over all points bounds each of them
-        ):
+    def _stays(self, xs: list[float], ys: list[float]) -> bool:
+        """Take a whole path before the cue at once if it stays in home, or outside: nothing happens then."""
+        state, home, length_ms = self._state, self.spec.home, len(xs) * TICK_MS
+        if state.phase is not _HOME or state.t_ms + length_ms - state.begin_ms >= home.timeout_ms:
+            return False
+        places_mm = zip(xs, ys, strict=True) if state.direction_deg == 0.0 else map(self._turned, xs, ys)
+        distances_mm = [*starmap(math.hypot, places_mm)]
+        if max(distances_mm) <= home.radius_mm:
+            if state.dwell_ms + length_ms >= home.dwell_ms:
+                return False
+            state.dwell_ms += length_ms
+        elif state.dwell_ms > 0.0 or min(distances_mm) <= home.radius_mm:
             return False
         state.t_ms += length_ms
-        state.dwell_ms += length_ms
         return True
 
-    def _keeps_on(self, path_mm: NDArray[np.float64], points_mm: list[list[float]]) -> bool:
+    def _keeps_on(self, path_mm: NDArray[np.float64], xs: list[float], ys: list[float]) -> bool:
         """Take a whole path of a pull at once if it stays between the phase's lines: nothing happens then."""
         state, target = self._state, self.spec.target
         if state.direction_deg != 0.0 or state.phase in (_ITI, _HOME):
             return False
         nearest_mm, farthest_mm, due_ms = self._bounds()
-        length_ms = len(points_mm) * TICK_MS
-        xs, ys = zip(*points_mm, strict=True)
+        length_ms = len(xs) * TICK_MS
         highest_mm = max(ys)
         if state.t_ms + length_ms >= due_ms or min(ys) < nearest_mm or highest_mm >= farthest_mm:
             return False

@@ -11,7 +11,7 @@ import gymnasium
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.vector.utils import iterate
 
-from robobrain.tasks.joystick.envs import JoystickBrainEnv
+from robobrain.tasks.joystick.brain_env import JoystickBrainEnv
 
 Step = tuple[Any, Any, bool, bool, dict[str, Any]]
 

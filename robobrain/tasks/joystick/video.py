@@ -81,17 +81,15 @@ def render_run(
 def _pictures(
     run: Run, moments: NDArray[np.float64], camera: str, remark: str
 ) -> Iterator[NDArray[np.uint8]]:
-    from robobrain.body import Forelimb, Renderer, Zone  # noqa: PLC0415 - loads MuJoCo
+    from robobrain.body import Forelimb, Renderer  # noqa: PLC0415 - loads MuJoCo
     from robobrain.recording.figures import styled  # noqa: PLC0415 - matplotlib is heavy
     from robobrain.tasks.joystick.panel import Panel  # noqa: PLC0415
-    from robobrain.tasks.joystick.replayed import RecordedBody  # noqa: PLC0415
+    from robobrain.tasks.joystick.replayed import RecordedBody, recorded_zones  # noqa: PLC0415
 
     t0_ms, t1_ms = float(moments[0]), float(moments[-1])
-    target = ((run.manifest.get("task") or {}).get("zones") or {}).get("target")
-    zones = [Zone(lateral_mm=tuple(target["lateral_mm"]), pull_mm=tuple(target["pull_mm"]))] if target else []
     with closing(Forelimb()) as body:
         limb = RecordedBody(run, body, t0_ms, t1_ms)
-        with Renderer(body, *ARM_SIZE, camera=camera, zones=zones) as renderer, styled():
+        with Renderer(body, *ARM_SIZE, camera=camera, zones=recorded_zones(run)) as renderer, styled():
             panel = Panel(run, *PANEL_SIZE, t0_ms=t0_ms, t1_ms=t1_ms, remark=remark)
             for t_ms in moments:
                 limb.show(t_ms)

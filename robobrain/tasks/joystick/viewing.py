@@ -15,7 +15,7 @@ from robobrain.seeding import generator
 from robobrain.tasks.joystick.loop import Loop
 from robobrain.tasks.joystick.playing import open_policy
 from robobrain.tasks.joystick.protocol import Stimulator, load_protocol
-from robobrain.tasks.joystick.screen import has_display, task_lines, task_zones
+from robobrain.tasks.joystick.screen import force_lines, has_display, task_lines, task_zones
 from robobrain.tasks.joystick.specification import load_task
 from robobrain.tasks.joystick.trial import JoystickTask
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 
 HAND_EXCHANGE_MS = 10.0
+SPIKES_EACH_MS = 50.0
+"""How often a window asks for spikes: by itself a brain hands them out more rarely."""
 HINT = "double click: choose a part; Ctrl + right button: pull it"
 
 
@@ -87,6 +89,8 @@ def view_brain(
             frame = loop.step(stimulator.next(frame))
             ended += frame.trial is not None
             activity.add(frame)
+            if frame.t_ms % SPIKES_EACH_MS == 0.0:
+                activity.add_spikes(loop.collect().spikes)
             window.show(task_zones(loop.task), task_lines(loop.task), activity)
             clock.wait_for(frame.t_ms)
         return ended
@@ -155,23 +159,20 @@ def view_recording(folder: Path, *, camera: str = "overview", speed: float = 1.0
         return replay(folder, body, window, speed=speed)
 
 
-def replay(folder: Path, body: Any, window: Window, *, speed: float) -> int:
+def replay(folder: Path, body: Forelimb, window: Window, *, speed: float) -> int:
     """Show each recorded exchange in an open window; return how many were shown."""
-    from robobrain.body.posing import pose  # noqa: PLC0415 (loads MuJoCo)
-    from robobrain.recording import open as open_run  # noqa: PLC0415
+    from robobrain.recording import open as open_run  # noqa: PLC0415 (takes a while)
+    from robobrain.tasks.joystick.replayed import RecordedBody, Story, recorded_zones  # noqa: PLC0415
 
     run = open_run(folder)
-    t_ms, angles = run.array("joint_angle_rad")
-    _, activations = run.array("activation")
-    tick_ms, joystick_mm = run.array("joystick_mm")
-    _, force_mN = run.array("lateral_force_mN")
-    ends = np.searchsorted(tick_ms, t_ms, side="right") - 1
+    limb, story, zones = RecordedBody(run, body, *run.span_ms), Story(run), recorded_zones(run)
     clock, shown = Clock(speed), 0
-    for now_ms, angle, activation, end in zip(t_ms, angles, activations, ends, strict=True):
+    for t_ms in limb.t_ms.tolist():
         if not window.is_open:
             break
-        pose(body, joint_angle_rad=angle, joystick_mm=joystick_mm[end], activation=activation)
-        window.show((), (f"{now_ms / 1e3:.2f} s", f"force {float(force_mN[end, 0]):+.0f} mN"))
-        clock.wait_for(float(now_ms - t_ms[0]))
+        limb.show(t_ms)
+        told = f"{t_ms / 1e3:.2f} s", *story.lines(t_ms), *force_lines(body.lateral_force_mN)
+        window.show(zones, told)
+        clock.wait_for(t_ms - limb.t_ms[0])
         shown += 1
     return shown
