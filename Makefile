@@ -5,8 +5,9 @@ OUT ?= runs/demo
 .PHONY: demo test lint format protos setup mpi test-mpi clean
 
 demo: .venv/.ready-base  ## the closed loop: the small brain pulls the joystick, recorded, with figures
-	rm -rf $(OUT)
+	@test ! -e $(OUT)/manifest.json || rm -r $(OUT)
 	$(VENV)/robobrain run --brain small --trials 10 --seed 1 --out $(OUT)
+	@echo "more: . $(VENV)/activate; robobrain report $(OUT); robobrain --help"
 
 test: setup  ## all tests, the slow ones too
 	$(VENV)/pytest

@@ -117,10 +117,11 @@ def test_the_summary_adds_up() -> None:
     assert sum(SessionSummary().shares.values()) == 0.0
 
 
-def test_ctrl_c_keeps_what_was_recorded(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_and_term_keep_what_was_recorded(tmp_path: Path, number: signal.Signals) -> None:
     def interrupt(frame: Frame, _: SessionSummary) -> None:
         if frame.t_ms == 1500.0:
-            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(number)
 
     writer = create(tmp_path / "run", {})
     summary = run_session(loop_of(), PULL, trials=50, seed=1, writer=writer, on_frame=interrupt)

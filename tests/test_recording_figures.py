@@ -187,18 +187,33 @@ def test_independent_neurons_have_a_flat_spectrum(tmp_path: Path) -> None:
     assert power[0, 5:-1].mean() == pytest.approx(2 * rate_hz[0] / 50, rel=0.05)
 
 
-def test_onset_counts_the_spikes_of_each_trial(session_run: recording.Run) -> None:
-    from robobrain.recording.figures.onset import aligned_rates, alignment
+def test_movement_begins_where_the_joystick_was_last_at_rest(tmp_path: Path) -> None:
+    from robobrain.recording.figures.onset import movement_onset_ms
 
-    event, moments = alignment(session_run.trials)
+    t_ms = np.arange(1.0, 1001.0)
+    pull_mm = np.clip((t_ms - 400.0) * 0.05, 0.0, None)  # 0.5 mm at 410 ms, the start line at 480 ms
+    with recording.create(tmp_path / "run", {}) as writer:
+        writer.declare("joystick_mm", "mm", ("lateral", "pull"))
+        writer.append("joystick_mm", t_ms, np.stack([np.full(1000, 2.0), pull_mm], axis=1))
+    run = recording.open(tmp_path / "run")
+    assert movement_onset_ms(run, 480.0) == 409.0
+    assert movement_onset_ms(run, 2000.0) == 2000.0  # no path there
+
+
+def test_onset_counts_the_spikes_of_each_trial(session_run: recording.Run) -> None:
+    from robobrain.recording.figures.onset import ONSET_MM, aligned_rates, alignment
+
+    event, moments = alignment(session_run)
     assert event == "movement onset"
-    assert moments == [t["start_ms"] for t in session_run.trials if t["start_ms"] is not None]
+    crossings = [t["start_ms"] for t in session_run.trials if t["start_ms"] is not None]
+    for moment, crossing in zip(moments, crossings, strict=True):
+        path_mm = session_run.array("joystick_mm", moment, crossing)[1]
+        assert path_mm[0, 1] < ONSET_MM <= path_mm[1:, 1].min()
     population = session_run.populations["BG_GPe"]
     edges = np.arange(-500.0, 1001.0, 20.0)
     rates = aligned_rates(session_run, [[population]], moments, edges)[1, 0]
     spikes = session_run.spikes("BG_GPe", moments[1] - 500.0, moments[1] + 1000.0)[0]
     assert rates.sum() * 0.02 * population.size == pytest.approx(len(spikes))
-    assert alignment([{"start_ms": None, "cue_ms": 5.0}]) == ("cue", [5.0])
     beyond = aligned_rates(session_run, [[population]], [session_run.span_ms[1]], edges)[0, 0]
     assert np.isnan(beyond[-1])
     assert np.isfinite(beyond[0])

@@ -218,7 +218,7 @@ def _session_line(summary: SessionSummary, trials: int) -> str:
     parts = ", ".join(f"{name} {shares[name]:.0%}" for name in ("brain", "body", "exchange"))
     return (
         f"trial {min(summary.trials + 1, trials)}/{trials}  rewards {summary.successes}  "
-        f"t {summary.model_ms / 1e3:.1f} s  {summary.real_time_factor:.2f} x real time ({parts})"
+        f"t {summary.model_ms / 1e3:.1f} s  wall/model time {summary.real_time_factor:.2f} ({parts})"
     )
 
 
@@ -232,7 +232,7 @@ def _report(plan: RunPlan, result: RunResult) -> None:
     table.add_row(
         "speed",
         f"{summary.model_ms / 1e3:.2f} s of model time in {summary.wall_ms / 1e3:.2f} s: "
-        f"{summary.real_time_factor:.2f} times real time (below 1 is faster)",
+        f"{summary.real_time_factor:.2f} of it (below 1 is faster than real time)",
     )
     table.add_row("shares", ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
     if result.takeovers:

@@ -44,8 +44,8 @@ def _between(first: str, last: str) -> Callable[[Trial], float | None]:
 MEASURES: dict[str, tuple[str, Callable[[Trial], float | None]]] = {
     "peak pull": ("mm", lambda trial: trial.get("peak_pull_mm")),
     "peak speed": ("mm/s", lambda trial: trial.get("peak_speed_mm_s")),
-    "reaction time": ("ms", _between("cue_ms", "start_ms")),
-    "movement time": ("ms", _between("start_ms", "end_ms")),
+    "cue to start line": ("ms", _between("cue_ms", "start_ms")),
+    "start line to end": ("ms", _between("start_ms", "end_ms")),
     "lateral deviation": ("mm", lambda trial: deviation_mm(dict(trial))),
 }
 """Measures of a trial: unit and how to read it; None where the trial has none."""

@@ -33,8 +33,9 @@ CAPTIONS = {
     ),
     "onset": (
         "Movement onset",
-        "Peri-event histograms per region in bins of 20 ms, aligned on the crossing of the start line: each "
-        "trial (dark to bright: 0 to the rate above the panel, its 99th percentile), and mean with standard "
+        "Peri-event histograms per region in bins of 20 ms, aligned on when the pull began (the joystick was "
+        "last below 0.5 mm before it crossed the start line): each trial (dark to bright: 0 to the rate "
+        "above the panel, its 99th percentile), and mean with standard "
         "error over trials, as far as half of the trials and at least two have a record.",
     ),
     "spectrum": (

@@ -17,15 +17,19 @@ from robobrain.recording.reader import Population, Run
 BEFORE_MS, AFTER_MS, BIN_MS = 500.0, 1000.0, 20.0
 MOST_TRIALS = 200
 """Of a longer run so many trials are shown, evenly spread."""
+ONSET_MM = 0.5
+"""A pull begins where the joystick was last below it (*assumed*: beyond what it moves at rest)."""
+LONGEST_PULL_MS = 1000.0
+"""Longest time from there to the start line (*assumed*)."""
 
 
 def onset(run: Run) -> Figure:
     """Return peri-event histograms per region: each trial as a row, and mean with standard error.
 
-    Aligned on the onset of movement, where the start line is crossed; on the cue where no trial got so far.
+    Aligned on the onset of movement; on the cue where no trial crossed the start line.
     """
     regions = data.populations_by_region(run)
-    event, moments = alignment(run.trials)
+    event, moments = alignment(run)
     if not moments or not regions or not data.has_spikes(run):
         figure = style.new_figure(2.0)
         style.say(figure.subplots(), "no trials, or no spikes recorded")
@@ -48,14 +52,32 @@ def onset(run: Run) -> Figure:
     return figure
 
 
-def alignment(trials: Sequence[dict[str, Any]]) -> tuple[str, list[float]]:
+def alignment(run: Run) -> tuple[str, list[float]]:
     """Return what to align on, and its times in ms in at most `MOST_TRIALS` trials."""
-    for event, key in (("movement onset", "start_ms"), ("cue", "cue_ms")):
-        moments = [float(trial[key]) for trial in trials if trial.get(key) is not None]
-        if moments:
-            chosen = np.linspace(0, len(moments) - 1, min(len(moments), MOST_TRIALS)).astype(int)
-            return event, [moments[index] for index in chosen]
-    return "", []
+    crossings = _moments(run.trials, "start_ms")
+    if not crossings:
+        return "cue", _moments(run.trials, "cue_ms")
+    if "joystick_mm" not in run.streams:
+        return "start line", crossings
+    return "movement onset", [movement_onset_ms(run, start_ms) for start_ms in crossings]
+
+
+def movement_onset_ms(run: Run, start_ms: float) -> float:
+    """Return when the pull began that crossed the start line: when the joystick was last below `ONSET_MM`.
+
+    Args:
+        run: A run with the joystick's path.
+        start_ms: When the start line was crossed; given back where the record has no rest before it.
+    """
+    t_ms, place_mm = run.array("joystick_mm", start_ms - LONGEST_PULL_MS, start_ms)
+    resting = np.flatnonzero(place_mm[:, 1] < ONSET_MM)
+    return float(t_ms[resting[-1]]) if len(resting) else start_ms
+
+
+def _moments(trials: Sequence[dict[str, Any]], key: str) -> list[float]:
+    moments = [float(trial[key]) for trial in trials if trial.get(key) is not None]
+    chosen = np.linspace(0, len(moments) - 1, min(len(moments), MOST_TRIALS)).astype(int)
+    return [moments[index] for index in chosen]
 
 
 def aligned_rates(

@@ -23,7 +23,7 @@ BAND_ALPHAS = {"θ": 0.12, "β": 0.24, "γ": 0.12}
 def spectrum(run: Run) -> Figure:
     """Return the power spectrum of each region's rate, beside what independent neurons would give."""
     regions = data.populations_by_region(run)
-    first, last = run.span_ms
+    first, last = data.spike_span_ms(run)
     if not regions or last - first < WINDOW_MS or not data.has_spikes(run):
         figure = style.new_figure(2.0)
         style.say(figure.subplots(), "too short a record, or no spikes recorded")

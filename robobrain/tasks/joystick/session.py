@@ -148,22 +148,28 @@ def _run(
 
 @contextmanager
 def interrupt_between_exchanges() -> Iterator[Callable[[], bool]]:
-    """Let Ctrl-C take effect between two exchanges, so that none is cut in half; a second one acts at once.
+    """Let Ctrl-C or TERM take effect between two exchanges, so that none is cut in half.
+
+    A second one acts at once. TERM is what batch systems and containers send before they kill.
 
     Yields:
-        Whether Ctrl-C was pressed. Outside the main thread, which alone gets signals, it never was.
+        Whether one of them came. Outside the main thread, which alone gets signals, none ever does.
     """
-    pressed = threading.Event()
+    asked = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield pressed.is_set
+        yield asked.is_set
         return
 
-    def press(*_: object) -> None:
-        pressed.set()
-        signal.signal(signal.SIGINT, before)
+    def ask(*_: object) -> None:
+        asked.set()
+        restore()
 
-    before = signal.signal(signal.SIGINT, press)
+    def restore() -> None:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        yield pressed.is_set
+        yield asked.is_set
     finally:
-        signal.signal(signal.SIGINT, before)
+        restore()
