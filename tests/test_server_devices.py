@@ -188,7 +188,7 @@ def test_a_client_that_lost_its_session_gets_its_devices_again(front: Front, rem
     session = remote._session.metadata
     with RawClient(front.address) as raw:
         raw.stub.Release(spb.ReleaseRequest(), metadata=session)
-    with pytest.raises(BrainFault, match="no such session"):
+    with pytest.raises(BrainFault, match="the session was ended"):
         drive(remote, 1000)
     assert content([remote.reset(4), *drive(remote, 3)]) == expected
 

@@ -232,7 +232,7 @@ def _report(plan: RunPlan, result: RunResult) -> None:
     table.add_row(
         "speed",
         f"{summary.model_ms / 1e3:.2f} s of model time in {summary.wall_ms / 1e3:.2f} s: "
-        f"wall/model time {summary.real_time_factor:.2f} (below 1 is faster than real time)",
+        f"wall/model time {summary.real_time_factor:.2f} (real time: 1)",
     )
     table.add_row("shares", ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
     if result.takeovers:
