@@ -7,6 +7,7 @@ import signal
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ from robobrain.brain.config import local_brain
 from robobrain.brain.devices import Devices, joined, to_text
 from robobrain.brain.kernel import kernel_command
 from robobrain.brain.monitors import CountDecoder, DirectOutputMonitor
-from robobrain.brain.sources import DirectInputSource, InputTarget, SpikesEncoder
+from robobrain.brain.sources import SpikesEncoder
 from robobrain.bridge import LocalBrain
 from robobrain.bridge.messages import readings_digest
 from robobrain.errors import BrainFault, ConfigurationError
@@ -104,16 +105,7 @@ def test_wired_devices_that_do_not_fit_are_refused_before_the_brain_settles(tmp_
 def test_more_spikes_than_time_steps_are_refused_and_the_instants_stay(brain: LocalBrain) -> None:
     expected = brain.reset(1)
     instant = brain.snapshot()
-    many = DirectInputSource(
-        name="many",
-        unit="1",
-        channels=("x",),
-        low=0.0,
-        high=21.0,
-        encoder=SpikesEncoder(gain_per_unit=1.0, max_spikes=21),
-        targets=(InputTarget(channel="x", selector=M1[0], weight_nS=1.0),),
-        provenance="assumed: test",
-    )
+    many = replace(ACTORS.inputs[0], high=21.0, encoder=SpikesEncoder(gain_per_unit=1.0, max_spikes=21))
     with pytest.raises(ConfigurationError, match="only 20 time steps"):
         brain.configure(to_text(Devices(inputs=(many,))))
     assert readings_digest(brain.restore(instant)) == readings_digest(expected)
