@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -219,6 +220,20 @@ def test_bench_prints_shares(tmp_path: Path) -> None:
     done = robobrain("bench", "exchange", "--brain", "tiny", "--exchanges", "10", cwd=tmp_path)
     assert done.returncode == 0
     assert "16 sources, 20 monitors" in done.stdout
+
+
+def test_bench_link_compares_both_links_of_a_brain_that_computes_nothing(tmp_path: Path) -> None:
+    done = robobrain("bench", "link", "--idle", "--exchanges", "20", cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    for link in ("pipe", "gRPC"):
+        assert re.search(rf"idle +{link} +0 +0\.000", done.stdout)
+    assert "idle: gRPC adds" in done.stdout
+
+
+def test_bench_link_refuses_ranks_over_grpc(tmp_path: Path) -> None:
+    done = robobrain("bench", "link", "--ranks", "1", "--grpc", cwd=tmp_path)
+    assert done.returncode == 1
+    assert "leave --grpc away" in done.stderr
 
 
 def test_doctor_names_the_versions(tmp_path: Path) -> None:

@@ -15,11 +15,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 
 from robobrain.cli.console import build_progress, console
+from robobrain.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from robobrain.tasks.joystick.benchmark import LoopRuns
     from robobrain.tasks.joystick.link_benchmark import LinkCost
 
+_LINKS = ("pipe", "gRPC")
 app = typer.Typer(no_args_is_help=True, help="Measure speed.")
 
 
@@ -226,6 +228,9 @@ def link(
     ],
     exchanges: Annotated[int, typer.Option(min=10, help="Exchanges to measure.")] = 500,
     grpc: Annotated[bool, typer.Option("--grpc", help="Also through a server on this machine.")] = False,
+    idle: Annotated[
+        bool, typer.Option("--idle", help="Only a brain that computes nothing: what gRPC adds to the pipe.")
+    ] = False,
     connect: Annotated[
         str | None, typer.Option(help="Only the brain of a running server, HOST:PORT, as it is wired.")
     ] = None,
@@ -239,10 +244,21 @@ def link(
     ] = None,
 ) -> None:
     """Measure what an exchange costs on top of NEST's own Run, with 16 sources and 20 monitors."""
-    from robobrain.tasks.joystick.link_benchmark import measure_links, measure_served_exchange  # noqa: PLC0415
+    from robobrain.tasks.joystick.link_benchmark import (  # noqa: PLC0415
+        measure_idle_links,
+        measure_links,
+        measure_served_exchange,
+    )
+
+    if ranks and grpc:
+        raise ConfigurationError("--ranks is measured through the pipe; leave --grpc away")
 
     wiring = "the server's wiring" if connect else "16 sources, 20 monitors"
-    table = Table(title=f"one exchange: {wiring}, {exchanges} exchanges; medians in ms")
+    table = Table(
+        title=f"one exchange: {wiring}, {exchanges} exchanges; medians in ms",
+        box=SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
     for heading in (
         "brain",
         "link",
@@ -256,32 +272,30 @@ def link(
         "99 %",
     ):
         table.add_column(heading, justify="right")
+    rows: list[tuple[str, LinkCost]] = []
     if connect is not None:
-        served = measure_served_exchange(connect, exchanges=exchanges, credentials=credentials)
-        table.add_row(*_cost_row(served, "gRPC"))
-        console.print(table)
-        return
-    comparisons = []
-    for size, number in itertools.product(brain, ranks or ()):
-        with build_progress(size) as progress:
-            (cost,) = measure_links(
-                size, exchanges=exchanges, ranks=number, threads=threads, on_build=progress
-            )
-        table.add_row(*_cost_row(cost, f"{number} rank{'s' * (number > 1)}"))
-    for size in () if ranks else brain:
-        with build_progress(size) as progress:
-            costs = measure_links(size, exchanges=exchanges, grpc=grpc, threads=threads, on_build=progress)
-        for cost, link in zip(costs, ("pipe", "gRPC"), strict=False):
-            table.add_row(*_cost_row(cost, link))
-        if grpc:
-            pipe, remote = costs
-            comparisons.append(
-                f"{size}: gRPC adds {remote.added_ms - pipe.added_ms:.3f} ms to the pipe's median, "
+        rows += [
+            ("gRPC", measure_served_exchange(connect, exchanges=exchanges, credentials=credentials)),
+        ]
+    elif idle:
+        rows += zip(_LINKS, measure_idle_links(exchanges=exchanges), strict=True)
+    else:
+        for size, number in itertools.product(brain, ranks or (None,)):
+            with build_progress(size) as progress:
+                costs = measure_links(
+                    size, exchanges=exchanges, grpc=grpc, ranks=number, threads=threads, on_build=progress
+                )
+            names = _LINKS if number is None else (f"{number} rank{'s' * (number > 1)}",)
+            rows += zip(names, costs, strict=False)
+    for name, cost in rows:
+        table.add_row(*_cost_row(cost, name))
+    console.print(table)
+    for (_, pipe), (name, remote) in itertools.pairwise(rows):
+        if name == "gRPC":
+            console.print(
+                f"{remote.brain}: gRPC adds {remote.added_ms - pipe.added_ms:.3f} ms to the pipe's median, "
                 f"{remote.added_p99_ms - pipe.added_p99_ms:.3f} ms at 99 %"
             )
-    console.print(table)
-    for line in comparisons:
-        console.print(line)
 
 
 def _cost_row(cost: LinkCost, link: str) -> list[str]:

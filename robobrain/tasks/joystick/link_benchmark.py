@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from multiprocessing import get_context
+from multiprocessing.connection import Connection
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import sleep
@@ -81,6 +84,23 @@ def measure_links(
         return _time_exchanges(links, exchanges)
 
 
+def measure_idle_links(*, exchanges: int) -> list[LinkCost]:
+    """Exchange with a brain that computes nothing, through the pipe and in turns through a server.
+
+    Returns:
+        The costs through the pipe, then those over gRPC.
+    """
+    from robobrain.bridge.link import LocalBrain  # noqa: PLC0415
+    from robobrain.bridge.remote import RemoteBrain  # noqa: PLC0415
+
+    with (
+        LocalBrain(_idle_command()) as pipe,
+        _served_idle() as address,
+        RemoteBrain(address) as remote,
+    ):
+        return _time_exchanges([pipe, remote], exchanges)
+
+
 def measure_served_exchange(address: str, *, exchanges: int, credentials: Path | None) -> LinkCost:
     """Drive the brain of a running server, with the sources and monitors that it has."""
     from robobrain.bridge.remote import RemoteBrain  # noqa: PLC0415
@@ -112,6 +132,38 @@ def served(brain: str, *options: str) -> Iterator[str]:
                 yield f"{where['host']}:{where['port']}"
             finally:
                 process.terminate()
+
+
+def _idle_command() -> list[str]:
+    from robobrain.brain.kernel import kernel_command  # noqa: PLC0415
+
+    counts = {"sources": SOURCES, "monitors": MONITORS, "threads": 1}
+    return kernel_command(counts, model="robobrain.bridge.idle:IdleBrain")
+
+
+@contextmanager
+def _served_idle() -> Iterator[str]:
+    context = get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_serve_idle, args=(theirs,))
+    process.start()
+    theirs.close()
+    try:
+        yield ours.recv()
+    except EOFError:
+        raise BrainFault("the server of the idle brain ended before it was ready") from None
+    finally:
+        process.terminate()
+        process.join()
+
+
+def _serve_idle(ready: Connection) -> None:
+    """Serve on a free port until asked to end, and send the address."""
+    from robobrain.bridge.security import Address  # noqa: PLC0415
+    from robobrain.bridge.server import ServerConfig, serve  # noqa: PLC0415
+
+    config = ServerConfig(command=_idle_command(), listen=Address(host="127.0.0.1", port=0))
+    asyncio.run(serve(config, on_ready=lambda address: ready.send(str(address))))
 
 
 def _time_exchanges(links: Sequence[BrainLink], exchanges: int) -> list[LinkCost]:
