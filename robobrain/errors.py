@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+_MANY = 15
+
 
 class RobobrainError(Exception):
     """Base of every error that robobrain raises on purpose."""
@@ -49,3 +54,12 @@ class RecordingError(RobobrainError):
 
 class ReplayError(RobobrainError):
     """A run does not repeat itself: the message names the first difference and its likely cause."""
+
+
+def choices(name: str, known: Iterable[str]) -> str:
+    """Return what could stand for an unknown ``name``: all that is known, or the nearest three of many."""
+    names = list(dict.fromkeys(known))
+    if len(names) <= _MANY:
+        return ", ".join(names) or "none"
+    near = get_close_matches(name, names, n=3, cutoff=0.0)
+    return f"{', '.join(near)} and {len(names) - len(near)} others"

@@ -157,13 +157,34 @@ def test_ctrl_c_keeps_what_was_recorded(tmp_path: Path) -> None:
     assert process.stderr is not None
     assert "trial" in process.stderr.readline()
     os.killpg(process.pid, signal.SIGINT)
-    process.communicate(timeout=60)
+    rest = process.communicate(timeout=60)[1]
     assert process.returncode == 130
+    assert "interrupted: what was recorded is kept" in rest
     run = recording.open(tmp_path / "run")
     assert run.status == "interrupted"
     assert len(run.trials) >= 1
     assert run.spikes()[0][-1] == pytest.approx(run.array("excitation")[0][-1], abs=5.0)
     assert (tmp_path / "run" / "figures" / "session.png").exists()
+
+
+def test_a_second_ctrl_c_leaves_the_figures_out(tmp_path: Path) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "run", "--brain", "tiny", "--trials", "1", "--out", "run"],
+        cwd=tmp_path,
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stderr is not None
+        assert any("drawing the figures" in line for line in process.stderr)
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stderr.read()
+    assert process.returncode == 130
+    assert "Figures left out: draw them with robobrain report run" in rest
+    assert recording.open(tmp_path / "run").status == "complete"
+    assert not recording.check(tmp_path / "run")
+    assert not (tmp_path / "run" / "figures" / "arm.png").exists()
 
 
 def test_a_killed_brain_ends_the_run_clearly(tmp_path: Path) -> None:

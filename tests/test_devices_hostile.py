@@ -137,6 +137,8 @@ def test_any_text_is_a_set_of_devices_or_refused(text: str) -> None:
     [
         ("equations", {"unit": "Hz", "weight_nS": 1.0, "high": 1e300}, r"a rate of 1e\+300 Hz"),
         ("noises", {"noise": {"rate_hz": 1e7, "weight_nS": 1.0}}, r"a rate of 1e\+07 Hz"),
+        ("noises", {"noise": {"rate_hz": 1.0, "weight_nS": 1e300}}, r"weight_nS is 1e\+300"),
+        ("equations", {"unit": "Hz", "weight_nS": 1e300}, r"weight_nS is 1e\+300"),
         (
             "noises",
             {"noise": {"mean": 0.0, "deviation": 1.0, "hold_ms": 1e300}},

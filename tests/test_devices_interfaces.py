@@ -188,6 +188,7 @@ def broken(path: str, value: object) -> dict[str, Any]:
         ("outputs.0.channels", ["a", "b", "c"], "2 tiles for 3 channels"),
         ("inputs.0.targets", [], "no target for channel a, b"),
         ("inputs.0.targets.0.weight_nS", -5.0, "weight_nS"),
+        ("inputs.0.targets.0.weight_nS", 1e300, "weight_nS is 1e\\+300; use"),
         ("inputs.0.targets.0.weight_nS", ..., "weight_nS"),
         ("inputs.0.targets.0.half", "upper", "half"),
         ("inputs.0.encoder", {}, "exactly one of rate, current"),

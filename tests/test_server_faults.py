@@ -18,6 +18,9 @@ from robobrain.bridge.remote_stream import SessionGone
 from robobrain.bridge.v1 import service_pb2 as spb
 from robobrain.errors import BrainFault
 
+KERNEL_KILLS = int(os.environ.get("ROBOBRAIN_KILLS", "8"))
+FRONT_KILLS = int(os.environ.get("ROBOBRAIN_KILLS", "3"))
+CYCLES = int(os.environ.get("ROBOBRAIN_CYCLES", "60"))
 BUSY, ASLEEP, DIES = [444.0, 0, 0], [555.0, 0, 0], [999.0, 0, 0]
 
 
@@ -218,13 +221,13 @@ def test_an_interrupted_step_needs_a_reset_and_then_all_is_well() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(60 + 5 * KERNEL_KILLS)
 def test_kills_at_random_moments_leave_no_process_and_a_working_server() -> None:
     """The count is small for the suite; ROBOBRAIN_KILLS=50 is the acceptance run."""
-    rounds = int(os.environ.get("ROBOBRAIN_KILLS", "8"))
     rng = np.random.default_rng(3)
     with Front() as front, RemoteBrain(front.address) as brain:
         pids = set()
-        for number in range(rounds):
+        for number in range(KERNEL_KILLS):
             brain.reset(100 + number)
             pid = seat(front.address).pid
             pids.add(pid)
@@ -234,15 +237,15 @@ def test_kills_at_random_moments_leave_no_process_and_a_working_server() -> None
                 step_on(brain)
             killer.join()
         assert not wait_until_gone(pids)
-        assert seat(front.address).faults == rounds
+        assert seat(front.address).faults == KERNEL_KILLS
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(60 + 20 * FRONT_KILLS)
 def test_fronts_killed_at_random_moments_leave_no_kernel_behind() -> None:
     """Each end is told to the client within its patience, whatever was under way."""
-    rounds = int(os.environ.get("ROBOBRAIN_KILLS", "3"))
     rng = np.random.default_rng(4)
-    for _ in range(rounds):
+    for _ in range(FRONT_KILLS):
         with FrontProcess() as front, RemoteBrain(front.address, reconnect_s=0.2) as brain:
             brain.reset(0)
             pid = seat(front.address).pid
@@ -255,15 +258,15 @@ def test_fronts_killed_at_random_moments_leave_no_kernel_behind() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120 + 0.3 * CYCLES)
 def test_clients_that_connect_step_and_vanish_leave_the_server_as_it_was() -> None:
     """The count is small for the suite; ROBOBRAIN_CYCLES=10000 is the acceptance run."""
-    cycles = int(os.environ.get("ROBOBRAIN_CYCLES", "60"))
     with FrontProcess(lease_s=0.1, pool=4) as front:
         wait_for(lambda: all(one.state == spb.Seat.STATE_IDLE for one in seats(front.address)))
         kernels = [one.pid for one in seats(front.address)]
-        seen = [vanish_often(front, kernels, count) for count in (20, cycles // 2, cycles - cycles // 2)]
+        seen = [vanish_often(front, kernels, count) for count in (20, CYCLES // 2, CYCLES - CYCLES // 2)]
         assert not any(one.faults for one in seats(front.address))
-    for count, usages in zip((0, cycles // 2, cycles), seen, strict=True):
+    for count, usages in zip((0, CYCLES // 2, CYCLES), seen, strict=True):
         print(f"after {count} cycles front and kernels use {usages}")
     for then, now in zip(seen[0], seen[-1], strict=True):
         assert now["descriptors"] <= then["descriptors"] + 3

@@ -35,6 +35,7 @@ from robobrain.bridge.v1 import service_pb2 as spb
 from robobrain.errors import BrainFault, ConfigurationError
 
 HOSTS = ["localhost", "127.0.0.1"]
+MESSAGES = int(os.environ.get("ROBOBRAIN_FUZZ", "3000"))
 
 
 @pytest.fixture(scope="module")
@@ -244,9 +245,9 @@ def test_a_rate_limit_lets_bursts_through_and_recovers() -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(120 + 0.01 * MESSAGES)
 def test_noise_neither_stops_the_server_nor_reaches_the_brain() -> None:
     """The count is small for the suite; ROBOBRAIN_FUZZ=100000 is the acceptance run."""
-    count = int(os.environ.get("ROBOBRAIN_FUZZ", "3000"))
     rng = random.Random(11)
     limits = Limits(calls_per_s=1e6, calls_burst=10**6)
     with Front(limits=limits) as front, RemoteBrain(front.address) as brain, RawClient(front.address) as raw:
@@ -254,9 +255,9 @@ def test_noise_neither_stops_the_server_nor_reaches_the_brain() -> None:
         session = brain._session.metadata
         with ServerLink(front.address) as link:
             pid = link.status().seats[0].pid
-        _send_noise(raw, session, rng, count)
+        _send_noise(raw, session, rng, MESSAGES)
         host, _, port = front.address.rpartition(":")
-        for _ in range(count // 100):
+        for _ in range(MESSAGES // 100):
             with socket.create_connection((host, int(port))) as connection:
                 connection.sendall(rng.randbytes(rng.randrange(1, 4000)))
         assert is_alive(pid)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from robobrain.brain.spec import BrainSpec, Population, Projection
-from robobrain.errors import ConfigurationError
+from robobrain.errors import ConfigurationError, choices
 
 NEVER_MV = 1e9
 """Threshold of a cell that never fires."""
@@ -89,10 +89,10 @@ def _members(spec: BrainSpec, names: Iterable[str], what: str) -> set[str]:
     for name in names:
         found = {p.name for p in spec.populations if name in (p.name, p.region, EVERYWHERE)}
         if not found:
-            regions = ", ".join(dict.fromkeys(p.region for p in spec.populations))
+            known = [place for p in spec.populations for place in (p.region, p.name)]
             raise ConfigurationError(
-                f"{what} '{name}': this brain has no such population or region. Regions are {regions}; "
-                "`robobrain brain info --populations` lists the populations."
+                f"{what} '{name}': this brain has no such population or region; it has "
+                f"{choices(name, known)}. 'robobrain brain info --populations' lists them."
             )
         members |= found
     return members

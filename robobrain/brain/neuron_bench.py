@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.brain.spec import BrainSpec, Population
-from robobrain.errors import ConfigurationError
+from robobrain.errors import ConfigurationError, choices
 from robobrain.seeding import nest_seed
 
 Values = NDArray[np.float64]
@@ -68,7 +68,7 @@ def measure_neuron(spec: BrainSpec, name: str, target_hz: Mapping[str, float]) -
     """
     population = next((p for p in spec.populations if p.name == name), None)
     if population is None:
-        known = ", ".join(p.name for p in spec.populations)
+        known = choices(name, (population.name for population in spec.populations))
         raise ConfigurationError(f"no population '{name}'; this brain has {known}")
     if population.v_init_mV is None:
         raise ConfigurationError(f"{name} is a pool of relays, which repeat what they hear")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.brain.declared import Declared
-from robobrain.errors import ConfigurationError
+from robobrain.errors import ConfigurationError, choices
 from robobrain.seeding import generator
 
 NodeIds = NDArray[np.int64]
@@ -183,11 +183,11 @@ def _populations(selector: Selector, populations: Mapping[str, PlacedPopulation]
 def _check_name(selector: Selector, regions: Mapping[str, str]) -> None:
     if selector.population is not None and selector.population not in regions:
         raise ConfigurationError(
-            f"no population {selector.population!r}; this brain has {', '.join(regions) or 'none'}"
+            f"no population {selector.population!r}; this brain has {choices(selector.population, regions)}"
         )
     if selector.region is not None and selector.region not in regions.values():
-        known = ", ".join(dict.fromkeys(regions.values()))
-        raise ConfigurationError(f"no region {selector.region!r}; this brain has {known or 'none'}")
+        known = choices(selector.region, regions.values())
+        raise ConfigurationError(f"no region {selector.region!r}; this brain has {known}")
 
 
 def _pick(selector: Selector, population: PlacedPopulation) -> NodeIds:

@@ -9,7 +9,7 @@ from enum import StrEnum
 
 import numpy as np
 
-from robobrain.brain.declared import Declared
+from robobrain.brain.declared import Declared, check_weight
 from robobrain.brain.equation import Equation
 from robobrain.brain.selectors import Selector
 from robobrain.errors import ConfigurationError
@@ -85,7 +85,7 @@ class DirectEquationSource(Declared):
 
     def __post_init__(self) -> None:
         check_name(self.name, self.targets)
-        check_weight(self.name, self.unit, self.weight_nS)
+        check_unit(self.name, self.unit, self.weight_nS)
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low < self.high):
             raise ConfigurationError(f"source {self.name}: low must be below high, both finite")
         if self.unit is Unit.RATE and self.low < 0:
@@ -131,8 +131,9 @@ class PoissonNoise(Declared):
     weight_nS: float
 
     def __post_init__(self) -> None:
-        if not (0 < self.rate_hz < math.inf and 0 < self.weight_nS < math.inf):
-            raise ConfigurationError(f"{self}: rate_hz and weight_nS must be positive and finite")
+        if not 0 < self.rate_hz < math.inf:
+            raise ConfigurationError(f"{self}: rate_hz must be positive and finite")
+        check_weight(self, self.weight_nS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -214,9 +215,9 @@ def check_name(name: str, targets: tuple[Selector, ...]) -> None:
         raise ConfigurationError(f"{name or 'an entry'!r}: a name and at least one selector are needed")
 
 
-def check_weight(name: str, unit: Unit, weight_nS: float | None) -> None:
+def check_unit(name: str, unit: Unit, weight_nS: float | None) -> None:
     """Raise `ConfigurationError` unless a weight is given exactly where spikes are sent."""
     if (weight_nS is None) == (unit is Unit.RATE):
         raise ConfigurationError(f"source {name}: give weight_nS with the unit Hz, and with no other")
-    if weight_nS is not None and not 0 < weight_nS < math.inf:
-        raise ConfigurationError(f"source {name}: weight_nS must be above 0 and finite")
+    if weight_nS is not None:
+        check_weight(f"source {name}", weight_nS)

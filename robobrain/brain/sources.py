@@ -11,7 +11,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from robobrain.brain.declared import Declared
+from robobrain.brain.declared import Declared, check_weight
 from robobrain.brain.selectors import Selector
 from robobrain.errors import ConfigurationError
 
@@ -137,8 +137,8 @@ class InputTarget(Declared):
 
     def __post_init__(self) -> None:
         _check_finite(self)
-        if self.weight_nS is not None and self.weight_nS <= 0:
-            raise ConfigurationError(f"{self}: weight_nS must be above 0")
+        if self.weight_nS is not None:
+            check_weight(self, self.weight_nS)
 
 
 @dataclass(frozen=True, kw_only=True)

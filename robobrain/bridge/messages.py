@@ -10,7 +10,7 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from robobrain.errors import ConfigurationError
+from robobrain.errors import ConfigurationError, choices
 
 PROTOCOL_VERSION = "1.0"
 """``major.minor`` of the messages; ends with another major version refuse each other."""
@@ -158,7 +158,7 @@ class Description:
             if everything and name == "*":
                 continue
             if name not in regions and all(one.name != name for one in self.populations):
-                known = ", ".join((*regions, *(one.name for one in self.populations)))
+                known = choices(name, (*regions, *(one.name for one in self.populations)))
                 raise ConfigurationError(f"the brain has no population or region {name!r}; it has {known}")
 
     def input_slice(self, name: str) -> slice:

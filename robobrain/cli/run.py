@@ -52,7 +52,9 @@ def run(
         Path | None,
         typer.Option(help="Run directory, new (default: one in runs, named after brain, seed, time)."),
     ] = None,
-    task: Annotated[str, typer.Option(help="Task: a preset (quick, mathis2017) or a YAML file.")] = "quick",
+    task: Annotated[
+        str, typer.Option(help="Task: a preset (quick, mathis2017, centre_out) or a YAML file.")
+    ] = "quick",
     protocol: Annotated[str, typer.Option(help="Stimulation of M1 at each cue: pull, none.")] = "pull",
     threads: Annotated[
         int | None, typer.Option(help="Threads of the brain (default: the size's own).")
@@ -169,7 +171,18 @@ def resumed_path(lost: Path) -> Path:
 
 def _run(plan: RunPlan, record: Journal | None = None) -> None:
     with SessionDisplay(plan.source.name, plan.trials) as display:
-        result = run_plan(plan, on_build=display.building, on_frame=display.frame, record=record)
+        try:
+            result = run_plan(
+                plan,
+                on_build=display.building,
+                on_frame=display.frame,
+                on_end=display.drawing,
+                record=record,
+            )
+        except KeyboardInterrupt:
+            if display.is_recorded:
+                print_notice("Figures left out:", f"draw them with robobrain report {plan.out}")
+            raise
     if record is not None:
         console.print(
             f"the {record.exchanges} exchanges that {record.run.path} had on disk came out equal",
@@ -185,6 +198,7 @@ class SessionDisplay:
 
     def __init__(self, brain: str, trials: int) -> None:
         self._brain, self._trials = brain, trials
+        self.is_recorded = False
         self._live = Live(console=errors, transient=True, refresh_per_second=4)
 
     def __enter__(self) -> Self:
@@ -205,6 +219,17 @@ class SessionDisplay:
             errors.print(_trial_line(frame.trial, self._trials), highlight=False)
         if errors.is_terminal:
             self._live.update(Text(_session_line(summary, self._trials)))
+
+    def drawing(self, summary: SessionSummary) -> None:
+        """Show that the session is recorded, and what is still done."""
+        self.is_recorded = True
+        if summary.status == "interrupted":
+            errors.print("interrupted: what was recorded is kept", highlight=False)
+        line = "drawing the figures; Ctrl-C leaves them out"
+        if errors.is_terminal:
+            self._live.update(Text(line))
+        else:
+            errors.print(line, highlight=False)
 
 
 def _trial_line(trial: TrialResult, trials: int) -> str:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from robobrain.errors import RecordingError
+from robobrain.errors import RecordingError, choices
 from robobrain.recording.layout import (
     FIGURES,
     LOCK,
@@ -248,7 +248,7 @@ class Run:
     def _population(self, name: str) -> Population:
         if not isinstance(name, str) or name not in self.populations:
             raise RecordingError(
-                f"{self.path} has no population '{name}'. It has: {', '.join(self.populations) or 'none'}."
+                f"{self.path} has no population '{name}'. It has: {choices(str(name), self.populations)}."
             )
         return self.populations[name]
 

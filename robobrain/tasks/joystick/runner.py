@@ -141,6 +141,7 @@ def run_plan(
     *,
     on_build: Callable[[str, float], None] | None = None,
     on_frame: FrameListener | None = None,
+    on_end: Callable[[SessionSummary], None] | None = None,
     record: Journal | None = None,
 ) -> RunResult:
     """Run a plan; everything that can be wrong about it is found before the run directory is made.
@@ -149,6 +150,7 @@ def run_plan(
         plan: What to run.
         on_build: Told about phases of the building of the brain.
         on_frame: Told about each exchange.
+        on_end: Told about the session once it is recorded, before the figures are drawn.
         record: What a lost run left on disk: this one repeats it, is compared with it, and then goes on.
 
     Raises:
@@ -200,6 +202,8 @@ def run_plan(
                     raise BrainFault(f"{error}\n{hint}") from error
                 so_far, fault = dataclasses.replace(so_far, status="truncated"), str(error)
         brain.close()  # gives a server's brain back: drawing takes a while
+        if on_end is not None:
+            on_end(so_far)
         body.set_state(largest.state)
         result = _illustrate(plan.out, body, spec, so_far)
         takeovers = brain.takeovers if isinstance(brain, FailoverBrain) else 0
