@@ -1,6 +1,7 @@
 # Everything starts from a bare checkout: each target sets up .venv first when it has to.
 VENV := .venv/bin
 OUT ?= runs/demo
+JOBS ?= 2
 
 .PHONY: demo test lint format protos setup mpi test-mpi clean
 
@@ -9,8 +10,8 @@ demo: .venv/.ready-base  ## the closed loop: the small brain pulls the joystick,
 	$(VENV)/robobrain run --brain small --trials 10 --seed 1 --out $(OUT)
 	@echo "more: . $(VENV)/activate; robobrain report $(OUT); robobrain --help"
 
-test: setup  ## all tests, the slow ones too
-	$(VENV)/pytest
+test: setup  ## all tests, the slow ones too, JOBS files at a time
+	$(VENV)/pytest -n $(JOBS) --dist loadfile
 
 lint: setup  ## style, types, and generated code
 	$(VENV)/ruff check .

@@ -168,8 +168,9 @@ def test_ctrl_c_keeps_what_was_recorded(tmp_path: Path) -> None:
 
 
 def test_a_second_ctrl_c_leaves_the_figures_out(tmp_path: Path) -> None:
+    """Jobs of the background ignore the signal, and what they start does, hence ``env``."""
     with subprocess.Popen(
-        [*COMMAND, "run", "--brain", "tiny", "--trials", "1", "--out", "run"],
+        ["env", "--default-signal=INT", *COMMAND, "run", "--brain", "tiny", "--trials", "1", "--out", "run"],
         cwd=tmp_path,
         stderr=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
