@@ -13,8 +13,8 @@ from made_up_runs import make_run
 
 from robobrain import recording
 from robobrain.errors import RecordingError
-from robobrain.recording.compare import compare_runs, rate_samples, trial_samples
-from robobrain.recording.figures import DEFAULT
+from robobrain.recording.compare import compare_runs, draw_samples, rate_samples, trial_samples
+from robobrain.recording.figures import DEFAULT, styled
 from robobrain.recording.report import CAPTIONS, write_report
 from robobrain.recording.statistics import adjust, compare_samples, compare_shares
 
@@ -144,6 +144,40 @@ def test_comparison_refuses_what_it_can_not_compare(runs: list[recording.Run], t
         compare_runs(runs[:1], tmp_path)
     with pytest.raises(RecordingError, match="named twice"):
         compare_runs([runs[0], runs[0]], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "labels", [["run", "other"], [f"condition_{k}/seed1" for k in range(8)], ["x" * 80, "y"]]
+)
+def test_every_panel_of_a_comparison_names_its_runs(labels: list[str]) -> None:
+    values = {
+        label: {"peak pull": np.arange(5.0), "peak speed": np.arange(k)} for k, label in enumerate(labels)
+    }
+    with styled():
+        figure = draw_samples(values, {"peak pull": "peak pull (mm)", "peak speed": "peak speed (mm/s)"})
+        figure.draw_without_rendering()
+    for axes, counts in zip(figure.axes, ([5] * len(labels), range(len(labels))), strict=True):
+        names = axes.get_xticklabels()
+        shown = [label if len(label) <= 20 else f"{'x' * 10}…{'x' * 9}" for label in labels]
+        assert [name.get_text() for name in names] == [
+            f"{label} ({n})" for label, n in zip(shown, counts, strict=True)
+        ]
+        corners = np.array([axes.transData.inverted().transform(name.get_window_extent()) for name in names])
+        if names[0].get_rotation() == 0:  # level names stand beneath their values, apart from each other
+            assert (np.diff(corners[:, :, 0].ravel()) > 0).all()
+        frames = [name.get_window_extent() for name in names]
+        assert all(figure.bbox.x0 <= frame.x0 and figure.bbox.y0 <= frame.y0 for frame in frames)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()][:-1] == labels
+
+
+def test_runs_of_the_same_name_are_told_apart_by_the_folders_above(tmp_path: Path) -> None:
+    for place in ("intact/seed1", "lesion/seed1", "other/lesion/seed1"):
+        recording.create(tmp_path / "results" / place, {}).close()
+    runs = [recording.open(tmp_path / "results" / name / "seed1") for name in ("intact", "lesion")]
+    assert "<h1>intact/seed1 · lesion/seed1</h1>" in compare_runs(runs, tmp_path / "a").read_text()
+    deep = [*runs, recording.open(tmp_path / "results/other/lesion/seed1")]
+    assert "results/lesion/seed1 · other/lesion/seed1</h1>" in compare_runs(deep, tmp_path / "b").read_text()
 
 
 def test_runs_without_anything_are_compared_too(tmp_path: Path) -> None:
