@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from robobrain.recording import figures, page
-from robobrain.recording.overview import overview
+from robobrain.recording.overview import overview, ragged_end, status_in_words
 from robobrain.recording.reader import Run
 
 REPORT = "report.html"
@@ -77,6 +77,7 @@ def write_report(run: Run) -> Path:
         f'<h1>{html.escape(run.path.name)} <span class="status {run.status}">{run.status}</span></h1>\n',
         page.links({**titles, "trials": "Trials", "provenance": "Provenance"}),
         page.facts(overview(run)),
+        *_ending(run),
     ]
     for name, title in titles.items():
         shown = page.picture(files[name], CAPTIONS[name][1])
@@ -88,6 +89,17 @@ def write_report(run: Run) -> Path:
     sections.append(page.section("trials", "Trials", _trials(run)))
     sections.append(page.section("provenance", "Provenance", _provenance(run.manifest)))
     return page.write_page(run.path / REPORT, f"robobrain: {run.path.name}", sections)
+
+
+def _ending(run: Run) -> list[str]:
+    """Return remarks on a run that did not end as planned."""
+    ends, error = ragged_end(run), run.manifest.get("error")
+    remarks = [
+        f"{status_in_words(run).capitalize()}." if run.status not in ("complete", "running") else "",
+        f"Ended by: {error}" if error else "",
+        f"Spikes and signals do not end together: {ends}." if ends else "",
+    ]
+    return [page.note(remark) for remark in remarks if remark]
 
 
 def _trials(run: Run) -> str:
@@ -107,7 +119,5 @@ def _provenance(manifest: Mapping[str, Any]) -> str:
         brief["brain"] = {key: value for key, value in brain.items() if key not in hidden}
     command = shlex.join(str(word) for word in manifest.get("command") or ())
     parts = [page.preformatted(command)] if command else []
-    if manifest.get("error"):
-        parts.append(page.note(f"The run ended early: {manifest['error']}"))
     text = json.dumps(brief, indent=2, ensure_ascii=False)
     return "".join(parts) + page.preformatted(text, "Manifest, without populations, ports and segments")
