@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from browser import chromium
 from made_up_runs import make_run
+from matplotlib.figure import Figure
 
 from robobrain import recording
 from robobrain.errors import RecordingError
@@ -44,6 +45,10 @@ def test_report_in_a_browser(report: Path) -> None:
         links = browser.evaluate("[...document.querySelectorAll('nav a')].map(a => a.getAttribute('href'))")
         assert all(browser.evaluate(f"document.querySelector('{link}') !== null") for link in links)
         assert browser.evaluate("document.querySelectorAll('#trials tbody tr').length") == 6
+        assert browser.evaluate(
+            "document.querySelector('#provenance pre').scrollWidth <= "
+            "document.querySelector('#provenance pre').clientWidth"
+        )
         for width in (1200, 500):
             browser.resize(width)
             assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -59,12 +64,43 @@ def test_comparison_in_a_browser(runs: list[recording.Run], tmp_path: Path) -> N
         assert len(shown) == 2
         assert all(complete and natural >= 1500 for complete, natural in shown)
         assert browser.evaluate("document.querySelectorAll('#tests tbody tr').length") == 14
+        assert browser.evaluate(
+            "[...document.querySelectorAll('#tests .scroll')].every("
+            "box => box.scrollWidth <= box.clientWidth)"
+        )
 
 
 def test_every_figure_has_a_caption_and_two_formats(report: Path) -> None:
     assert set(CAPTIONS) == {*DEFAULT, "fields"}
     names = {file.name for file in (report.parent / "figures").iterdir()}
     assert names == {f"{name}.{kind}" for name in CAPTIONS for kind in ("png", "svg")}
+
+
+def test_the_table_of_trials_is_legible(report: Path) -> None:
+    """Each time and unit in full, and every section within reach of a link."""
+    text = report.read_text()
+    shown = re.search(r'<section id="trials">.*?</section>', text, re.DOTALL)
+    assert shown is not None
+    headings = re.findall("<th>(.*?)</th>", shown[0])
+    assert {"cue (ms)", "peak pull (mm)", "peak speed (mm/s)", "lateral force (mN)", "outcome"} <= set(
+        headings
+    )
+    last = re.findall("<td>(.*?)</td>", shown[0].split("<tr>")[-1])
+    trial = recording.open(report.parent).trials[-1]
+    assert trial["cue_ms"] > 10_000
+    assert last[headings.index("cue (ms)")] == f"{trial['cue_ms']:,.0f}"
+    assert last[headings.index("peak pull (mm)")] == f"{trial['peak_pull_mm']:.4g}"
+    assert set(re.findall('href="#(.*?)"', text)) == set(re.findall('<section id="(.*?)"', text))
+
+
+def test_a_picture_of_the_arm_is_linked(runs: list[recording.Run], tmp_path: Path) -> None:
+    copy = recording.backup(runs[0].path, tmp_path / "copy")
+    copy.figures_path.mkdir(exist_ok=True)
+    with styled():
+        Figure(figsize=(2, 2)).savefig(copy.figures_path / "arm.png")
+    text = write_report(copy).read_text()
+    assert 'href="#arm"' in text
+    assert '<section id="arm">' in text
 
 
 def test_page_needs_nothing_else(report: Path) -> None:

@@ -252,13 +252,15 @@ def _sections(
             ),
             page.table(
                 ["measure", "runs", "test", "statistic", "effect", "p", "p (Holm)"],
-                [
-                    [t.measure, " / ".join(t.labels), t.name, t.statistic, t.effect, t.p, t.p_holm]
-                    for t in tests
-                ],
+                [[t.measure, _pair(t.labels), t.name, t.statistic, t.effect, t.p, t.p_holm] for t in tests],
             ),
         ),
     ]
+
+
+def _pair(labels: Sequence[str]) -> str:
+    """Return the runs of a test for a page, where a list of many would push all else out of it."""
+    return " / ".join(labels) if len(labels) <= 2 else f"all {len(labels)}"
 
 
 def _medians(samples: Mapping[str, Mapping[str, Values]], units: Mapping[str, str]) -> str:

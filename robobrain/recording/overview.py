@@ -27,7 +27,7 @@ def overview(run: Run) -> dict[str, object]:
     size = sum(path.stat().st_size for path in run.path.glob("store-*"))
     outcomes = Counter(str(trial.get("outcome")).replace("_", " ") for trial in trials)
     return {
-        "started": str(manifest.get("started", ""))[:16].replace("T", " "),
+        "started": f"{str(manifest.get('started', ''))[:16].replace('T', ' ')} UTC",
         "session": f"{seconds:.2f} s",
         "brain": brain.get("size"),
         "neurons": f"{brain['neurons']:,}" if brain.get("neurons") else None,
