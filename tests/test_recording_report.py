@@ -16,6 +16,7 @@ from robobrain import recording
 from robobrain.errors import RecordingError
 from robobrain.recording.compare import compare_runs, draw_samples, rate_samples, trial_samples
 from robobrain.recording.figures import DEFAULT, styled
+from robobrain.recording.page import cell_text
 from robobrain.recording.report import CAPTIONS, write_report
 from robobrain.recording.statistics import adjust, compare_samples, compare_shares
 
@@ -90,6 +91,15 @@ def test_the_table_of_trials_is_legible(report: Path) -> None:
     assert trial["cue_ms"] > 10_000
     assert last[headings.index("cue (ms)")] == f"{trial['cue_ms']:,.0f}"
     assert last[headings.index("peak pull (mm)")] == f"{trial['peak_pull_mm']:.4g}"
+    cells = {
+        None: "–",
+        np.nan: "–",
+        -12345.678: "-12,346",
+        1234567.0: "1,234,567",
+        0.00123456: "0.001235",
+        7: "7",
+    }
+    assert [cell_text(value) for value in cells] == list(cells.values())
     assert set(re.findall('href="#(.*?)"', text)) == set(re.findall('<section id="(.*?)"', text))
 
 

@@ -70,7 +70,7 @@ def facts(entries: Mapping[str, object]) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table; numbers have four digits, or all before the point, and None becomes a dash."""
+    """Return a table; numbers have four digits, or all before the point, and None or NaN becomes a dash."""
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell_text(cell))}</td>" for cell in row) + "</tr>\n"
@@ -81,7 +81,7 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def cell_text(value: object) -> str:
     """Return a value as a table shows it."""
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"

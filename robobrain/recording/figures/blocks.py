@@ -69,7 +69,7 @@ def _panels(count: int) -> tuple[Figure, list[Axes], dict[Axes, int]]:
     """Return a figure with so many panels for paths, and panels for the courses of columns over time."""
     if count == 1:
         figure = style.new_figure(SINGLE_HEIGHT)
-        named = figure.subplot_mosaic(
+        named: dict[str, Axes] = figure.subplot_mosaic(
             [["paths", "pull"], ["paths", "lateral"]], width_ratios=(SINGLE_SHARE, 1 - SINGLE_SHARE)
         )
         named["pull"].sharex(named["lateral"])
@@ -101,7 +101,7 @@ def _draw_course(
     for trial in drawn:
         path, t_s = cut(trace, trial), times_s(trace, trial)
         if len(path):
-            look = {"color": style.colour_of(trial.get("outcome")), "alpha": alpha_of(drawn)}
+            look: dict[str, Any] = {"color": style.colour_of(trial.get("outcome")), "alpha": alpha_of(drawn)}
             axes.plot(t_s, path[:, column], lw=0.8, **look)
             axes.plot(t_s[-1], path[-1, column], marker="o", ms=2.5, mew=0, **look)
     axes.axhline(0, color=style.GREY, lw=0.4, zorder=0.4)
