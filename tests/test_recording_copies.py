@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
 from pathlib import Path
 from typing import Any
@@ -117,6 +118,16 @@ def test_compact_run_is_the_same_in_fewer_commits(tmp_path: Path) -> None:
 def test_compact_waits_for_the_end(tmp_path: Path) -> None:
     with recording.create(tmp_path / "run", {}), pytest.raises(RecordingError, match="is being written"):
         recording.compact(tmp_path / "run", tmp_path / "compact")
+    assert not (tmp_path / "compact").exists()
+
+
+def test_compact_refuses_damage_that_it_would_hide(tmp_path: Path) -> None:
+    run = make_run(tmp_path / "run", trials=1, seconds=1)
+    with sqlite3.connect(run.segments[0]) as connection:
+        connection.execute("UPDATE spikes SET senders = zeroblob(length(senders))")
+    connection.close()
+    with pytest.raises(RecordingError, match=r"spikes, commit \d+: the checksum is wrong"):
+        recording.compact(run.path, tmp_path / "compact")
     assert not (tmp_path / "compact").exists()
 
 

@@ -12,10 +12,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from robobrain import recording
+from robobrain.cli.app import app
 from robobrain.errors import RecordingError
 from robobrain.recording.layout import LOCK
+from robobrain.recording.report import write_report
 from robobrain.recording.writer import RESERVE_BYTES
 
 WRITER = """
@@ -63,6 +66,97 @@ def test_kill_loses_nothing_acknowledged(tmp_path: Path, attempt: int) -> None:
         np.testing.assert_array_equal(values[:, 1], -t_ms)
         assert len(run.spikes()[0]) == 2000 * held
         assert [trial["index"] for trial in run.trials] == list(range(1, held + 1))
+
+
+RAGGED = """
+import sys
+import numpy as np
+from robobrain import recording
+
+signals = {"joystick": (2060, 1), "rates": (2051, 10), "lfp": (2001, 50), "V_m": (1999, 1)}
+monitors = [
+    {"name": name, "unit": "1", "columns": ["x"], "interval_ms": float(signals[name][1])}
+    for name in ("lfp", "V_m")
+]
+brain = {"exchange_ms": 10.0, "histories": monitors}
+writer = recording.create(sys.argv[1], {"brain": brain}, segment_bytes=int(sys.argv[2]))
+for name, (end_ms, step_ms) in signals.items():
+    writer.declare(name, "1", ("x",))
+    t_ms = np.arange(1.0, end_ms + 1.0, step_ms)
+    writer.append(name, t_ms, t_ms)
+    writer.commit()
+    writer.flush()
+writer.declare("never sampled", "1", ("x",))
+writer.spikes(np.arange(1.0, int(sys.argv[3]) + 1.0), np.ones(int(sys.argv[3])))
+writer.commit()
+writer.flush()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize(
+    ("segment_bytes", "last_spike_ms", "says"),
+    [
+        (10**6, 1800, "spikes at 1,800 ms; V_m at 1,999 ms; all other signals at 2,060 ms"),
+        (1, 1800, "spikes at 1,800 ms; V_m at 1,999 ms; all other signals at 2,060 ms"),
+        (10**6, 1999, "spikes and V_m at 1,999 ms; all other signals at 2,060 ms"),
+        (10**6, 2050, "V_m at 1,999 ms; all other signals at 2,060 ms"),
+    ],
+)
+def test_a_killed_run_says_where_spikes_and_signals_end(
+    tmp_path: Path, segment_bytes: int, last_spike_ms: int, says: str
+) -> None:
+    path = tmp_path / "run"
+    command = [sys.executable, "-c", RAGGED, str(path), str(segment_bytes), str(last_spike_ms)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        process.kill()
+    assert json.loads((path / "manifest.json").read_text())["status"] == "running"
+    told = {word: CliRunner().invoke(app, ["recording", word, str(path)]) for word in ("info", "check")}
+    assert {result.exit_code for result in told.values()} == {0}
+    assert f"is sound: interrupted, {recording.open(path).commits} commits" in told["check"].output
+    assert told["check"].output.splitlines()[1] == f"ends: {says}"
+    rows = {line.split("  ")[0].strip(): line for line in told["info"].output.splitlines()}
+    assert says in rows["ends"]
+    assert "interrupted: its writer was killed, so that its manifest says running" in rows["status"]
+    if segment_bytes == 1:
+        assert says in write_report(recording.open(path)).read_text()
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "is_ragged"),
+    [
+        ("complete", "complete", False),
+        ("interrupted", "interrupted: it was asked to end, and all up to then is there", False),
+        ("failed", "failed: a fault ended it; what was committed before is there", True),
+    ],
+)
+def test_info_says_what_a_status_means_and_what_ended_a_run(
+    tmp_path: Path, status: str, words: str, is_ragged: bool
+) -> None:
+    writer = recording.create(tmp_path / "run", {})
+    writer.declare("x", "1", ("x",))
+    writer.append("x", np.arange(101.0), np.zeros(101))
+    writer.spikes([50.0], [1])
+    writer.close(status, "the brain was lost" if status == "failed" else "")
+    told = CliRunner().invoke(app, ["recording", "info", str(writer.path)]).output
+    assert f" {words} " in told
+    assert ("spikes at 50 ms; all other signals at 100 ms" in told) == is_ragged
+    assert ("the brain was lost" in told) == (status == "failed")
+
+
+def test_what_broke_a_run_stands_in_its_manifest(tmp_path: Path) -> None:
+    def record(error: BaseException) -> recording.Run:
+        path = tmp_path / type(error).__name__
+        with pytest.raises(type(error)), recording.create(path, {}):
+            raise error
+        return recording.open(path)
+
+    assert record(ValueError("a number too many")).manifest["error"] == "a number too many"
+    assert record(AssertionError()).manifest["error"] == "AssertionError"
+    assert "error" not in record(KeyboardInterrupt()).manifest
 
 
 def test_killed_run_reads_from_a_read_only_copy(tmp_path: Path) -> None:

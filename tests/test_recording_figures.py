@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import matplotlib as mpl
 import numpy as np
 import pytest
-from made_up_runs import MUSCLES, make_run
+from made_up_runs import MUSCLES, ZONES, make_run
+from matplotlib.figure import Figure
 from matplotlib.image import imread
+from matplotlib.text import Text
+from matplotlib.transforms import Bbox
 
 from robobrain import recording
 from robobrain.errors import RecordingError
 from robobrain.recording import figures
-from robobrain.recording.figures.style import styled
+from robobrain.recording.figures.style import REGION_COLOURS, styled
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +56,49 @@ def test_every_figure_of_a_session(session_run: recording.Run) -> None:
     assert dict(mpl.rcParams) == settings
 
 
+def shown_texts(figure: Figure) -> list[tuple[str, Bbox]]:
+    """Return every text that a figure shows, with its place; ticks outside the axes are not drawn."""
+    hidden: set[Text] = set()
+    for axes in figure.axes:
+        hidden.update(axes.findobj(Text) if not axes.get_visible() else [])
+        for axis in (axes.xaxis, axes.yaxis):
+            low, high = sorted(axis.get_view_interval())
+            ticks = [*axis.get_major_ticks(), *axis.get_minor_ticks()]
+            outside = [tick for tick in ticks if not low <= tick.get_loc() <= high]
+            hidden.update(label for tick in outside for label in (tick.label1, tick.label2))
+    texts = [text for text in figure.findobj(Text) if text.get_text() and text.get_visible()]
+    return [(text.get_text(), text.get_window_extent()) for text in texts if text not in hidden]
+
+
+def assert_legible(figure: Figure) -> None:
+    """Assert that no text runs out of the picture or over another one."""
+    figure.draw_without_rendering()
+    texts = shown_texts(figure)
+    assert len(texts) > 5
+    frame = figure.bbox.padded(0.5)
+    assert [text for text, box in texts if not frame.containsx(box.x0) or not frame.containsx(box.x1)] == []
+    assert [text for text, box in texts if not frame.containsy(box.y0) or not frame.containsy(box.y1)] == []
+    for (one, left), (other, right) in combinations(texts, 2):
+        shared = Bbox.intersection(left.padded(-1), right.padded(-1))
+        assert shared is None, (one, other)
+
+
+@pytest.mark.parametrize("name", [*figures.DEFAULT, "fields"])
+def test_no_text_of_a_figure_hides_another_or_leaves_the_picture(
+    session_run: recording.Run, name: str
+) -> None:
+    with styled():
+        assert_legible(figures.FIGURES[name](session_run))
+
+
+def test_names_of_layers_keep_their_distance_within_their_region() -> None:
+    from robobrain.recording.figures.raster import spread
+
+    assert spread(np.array([5.0, 50.0]), 20, 0, 100).tolist() == [5, 50]
+    assert spread(np.array([5.0, 6.0, 98.0, 99.0]), 20, 0, 100).tolist() == [5, 25, 70, 90]
+    assert spread(np.array([1.0, 2.0, 3.0, 4.0]), 20, 0, 60).tolist() == [7.5, 22.5, 37.5, 52.5]
+
+
 UNITS = {
     "session": ("(s)", "(mm)", "(Hz)", "(ms)", "(mN)"),
     "raster": ("(s)", "(mm)"),
@@ -64,6 +110,7 @@ UNITS = {
     "onset": ("(s)", "(Hz)", "movement onset"),
     "spectrum": ("(Hz)", "(Hz²/Hz)"),
     "timing": ("(ms)", "(%)", "real time: 10 ms"),
+    "fields": ("(s)", "(mV)", "(Hz)", "(mV²/Hz)"),
 }
 
 
@@ -262,6 +309,90 @@ def test_trials_are_counted_in_whole_numbers(tmp_path: Path, trials: int) -> Non
     assert ticks == [round(tick) for tick in ticks] != []
     assert last.get_xlabel() == "trial"
     assert "6 mm of pull minus 3 mm" in first.get_ylabel()
+
+
+def blocks_run(path: Path, blocks: int, force_mN: float = 0.0) -> recording.Run:
+    """Record a straight pull of 9 mm per trial, two trials in each of so many blocks."""
+    task = {"zones": ZONES, "force_field": {"onset_mm": 4.0}}
+    with recording.create(path, {"task": task}) as writer:
+        t_ms = np.arange(2000.0 * blocks)
+        writer.declare("joystick_mm", "mm", ("lateral", "pull"))
+        writer.append("joystick_mm", t_ms, np.column_stack([0 * t_ms, 9 * (t_ms % 1000) / 1000]))
+        for number in range(2 * blocks):
+            writer.trial(
+                {"block": f"block {number // 2}", "outcome": "rewarded", "cue_ms": 1000.0 * number + 100,
+                 "end_ms": 1000.0 * number + 900, "lateral_force_mN": force_mN}
+            )  # fmt: skip
+    return recording.open(path)
+
+
+@pytest.mark.parametrize(("blocks", "panels"), [(1, 3), (2, 2), (3, 3), (5, 5), (9, 9)])
+def test_blocks_fill_the_page(tmp_path: Path, blocks: int, panels: int) -> None:
+    with styled():
+        figure = figures.blocks(blocks_run(tmp_path / "run", blocks))
+        assert_legible(figure)
+    shown = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(shown) == panels
+    boxes = [axes.get_tightbbox() for axes in shown]
+    height = max(box.y1 for box in boxes) - min(box.y0 for box in boxes)
+    assert sum(box.width * box.height for box in boxes) > 0.5 * figure.bbox.width * height
+
+
+def test_a_single_block_shows_its_pulls_over_time_too(tmp_path: Path) -> None:
+    with styled():
+        figure = figures.blocks(blocks_run(tmp_path / "run", 1, force_mN=20.0))
+    _, pull, lateral = figure.axes
+    assert (pull.get_ylabel(), lateral.get_ylabel()) == ("pull (mm)", "lateral, + left (mm)")
+    assert lateral.get_xlabel() == "time from the cue (s)"
+    courses = [line for line in pull.lines if len(line.get_xdata()) > 2]
+    assert len(courses) == 2
+    for line in courses:
+        np.testing.assert_allclose(line.get_xdata(), np.arange(801) / 1e3)
+        np.testing.assert_allclose(line.get_ydata(), 9 * (np.arange(801) + 100) / 1e3)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == [
+        "rewarded (2)", "home", "start line", "target", "lateral force"
+    ]  # fmt: skip
+
+
+def test_fields_of_many_neurons_and_long_names_stay_legible(tmp_path: Path) -> None:
+    """Eight neurons that peak alike, three that don't, and groups with names as long as they may be."""
+    populations = [{"name": "M1_L5B_PT", "region": "M1", "first_id": 245, "size": 35}]
+    t_ms = np.arange(4000.0)
+    eight_hz = np.sin(2 * np.pi * 8e-3 * t_ms)
+    monitors: dict[str, tuple[str, dict[str, np.ndarray]]] = {
+        "cells": ("mV", {str(245 + k): eight_hz - 60 for k in range(8)}),
+        "others": ("mV", {"280": eight_hz, "3": np.sin(2 * np.pi * 20e-3 * t_ms)}),
+        "lfp": ("pA", {"M1": 6e5 * eight_hz, "S1": eight_hz}),
+        "m" * 128: ("pA", {f"{k}{'g' * 127}": eight_hz for k in range(4)}),
+    }
+    histories = [
+        {"name": name, "unit": unit, "columns": list(columns), "interval_ms": 1.0, "description": ""}
+        for name, (unit, columns) in monitors.items()
+    ]
+    brain = {"populations": populations, "histories": histories}
+    with recording.create(tmp_path / "run", {"brain": brain}) as writer:
+        for name, (unit, columns) in monitors.items():
+            writer.declare(name, unit, tuple(columns))
+            writer.append(name, t_ms, np.column_stack(list(columns.values())))
+    with styled():
+        figure = figures.fields(recording.open(tmp_path / "run"))
+        assert_legible(figure)
+    titles = [axes.get_title(loc="left") for axes in figure.axes]
+    assert titles[:6] == [
+        "cells, 4 of 8", "peak at 8.0 Hz", "others", "peaks at 8.0 to 20.0 Hz", "lfp", "peak at 8.0 Hz"
+    ]  # fmt: skip
+    labels = [[text.get_text() for text in axes.get_legend().get_texts()] for axes in figure.axes[::2]]
+    assert labels[0] == [f"M1 L5B PT, id {neuron}" for neuron in range(245, 249)]
+    assert labels[1] == ["neuron, id 280", "neuron, id 3"]
+    assert labels[2] == ["M1", "S1"]
+    colours = [line.get_color() for line in figure.axes[4].lines]
+    assert colours == [REGION_COLOURS["M1"], REGION_COLOURS["S1"]]
+    for axes in figure.axes[::2]:
+        legend, frame = axes.get_legend().get_window_extent(), axes.get_window_extent()
+        assert frame.x0 <= legend.x0 < legend.x1 <= frame.x1 + 1
+        highest = max(float(np.max(line.get_ydata())) for line in axes.lines)
+        assert axes.transData.transform((0, highest))[1] < legend.y0
 
 
 def test_bands_of_the_spectrum_differ_in_shade(session_run: recording.Run) -> None:

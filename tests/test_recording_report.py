@@ -10,11 +10,13 @@ import numpy as np
 import pytest
 from browser import chromium
 from made_up_runs import make_run
+from matplotlib.figure import Figure
 
 from robobrain import recording
 from robobrain.errors import RecordingError
-from robobrain.recording.compare import compare_runs, rate_samples, trial_samples
-from robobrain.recording.figures import DEFAULT
+from robobrain.recording.compare import compare_runs, draw_samples, rate_samples, trial_samples
+from robobrain.recording.figures import DEFAULT, styled
+from robobrain.recording.page import cell_text
 from robobrain.recording.report import CAPTIONS, write_report
 from robobrain.recording.statistics import adjust, compare_samples, compare_shares
 
@@ -44,6 +46,10 @@ def test_report_in_a_browser(report: Path) -> None:
         links = browser.evaluate("[...document.querySelectorAll('nav a')].map(a => a.getAttribute('href'))")
         assert all(browser.evaluate(f"document.querySelector('{link}') !== null") for link in links)
         assert browser.evaluate("document.querySelectorAll('#trials tbody tr').length") == 6
+        assert browser.evaluate(
+            "document.querySelector('#provenance pre').scrollWidth <= "
+            "document.querySelector('#provenance pre').clientWidth"
+        )
         for width in (1200, 500):
             browser.resize(width)
             assert browser.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
@@ -59,12 +65,52 @@ def test_comparison_in_a_browser(runs: list[recording.Run], tmp_path: Path) -> N
         assert len(shown) == 2
         assert all(complete and natural >= 1500 for complete, natural in shown)
         assert browser.evaluate("document.querySelectorAll('#tests tbody tr').length") == 14
+        assert browser.evaluate(
+            "[...document.querySelectorAll('#tests .scroll')].every("
+            "box => box.scrollWidth <= box.clientWidth)"
+        )
 
 
 def test_every_figure_has_a_caption_and_two_formats(report: Path) -> None:
     assert set(CAPTIONS) == {*DEFAULT, "fields"}
     names = {file.name for file in (report.parent / "figures").iterdir()}
     assert names == {f"{name}.{kind}" for name in CAPTIONS for kind in ("png", "svg")}
+
+
+def test_the_table_of_trials_is_legible(report: Path) -> None:
+    """Each time and unit in full, and every section within reach of a link."""
+    text = report.read_text()
+    shown = re.search(r'<section id="trials">.*?</section>', text, re.DOTALL)
+    assert shown is not None
+    headings = re.findall("<th>(.*?)</th>", shown[0])
+    assert {"cue (ms)", "peak pull (mm)", "peak speed (mm/s)", "lateral force (mN)", "outcome"} <= set(
+        headings
+    )
+    last = re.findall("<td>(.*?)</td>", shown[0].split("<tr>")[-1])
+    trial = recording.open(report.parent).trials[-1]
+    assert trial["cue_ms"] > 10_000
+    assert last[headings.index("cue (ms)")] == f"{trial['cue_ms']:,.0f}"
+    assert last[headings.index("peak pull (mm)")] == f"{trial['peak_pull_mm']:.4g}"
+    cells = {
+        None: "–",
+        np.nan: "–",
+        -12345.678: "-12,346",
+        1234567.0: "1,234,567",
+        0.00123456: "0.001235",
+        7: "7",
+    }
+    assert [cell_text(value) for value in cells] == list(cells.values())
+    assert set(re.findall('href="#(.*?)"', text)) == set(re.findall('<section id="(.*?)"', text))
+
+
+def test_a_picture_of_the_arm_is_linked(runs: list[recording.Run], tmp_path: Path) -> None:
+    copy = recording.backup(runs[0].path, tmp_path / "copy")
+    copy.figures_path.mkdir(exist_ok=True)
+    with styled():
+        Figure(figsize=(2, 2)).savefig(copy.figures_path / "arm.png")
+    text = write_report(copy).read_text()
+    assert 'href="#arm"' in text
+    assert '<section id="arm">' in text
 
 
 def test_page_needs_nothing_else(report: Path) -> None:
@@ -144,6 +190,40 @@ def test_comparison_refuses_what_it_can_not_compare(runs: list[recording.Run], t
         compare_runs(runs[:1], tmp_path)
     with pytest.raises(RecordingError, match="named twice"):
         compare_runs([runs[0], runs[0]], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "labels", [["run", "other"], [f"condition_{k}/seed1" for k in range(8)], ["x" * 80, "y"]]
+)
+def test_every_panel_of_a_comparison_names_its_runs(labels: list[str]) -> None:
+    values = {
+        label: {"peak pull": np.arange(5.0), "peak speed": np.arange(k)} for k, label in enumerate(labels)
+    }
+    with styled():
+        figure = draw_samples(values, {"peak pull": "peak pull (mm)", "peak speed": "peak speed (mm/s)"})
+        figure.draw_without_rendering()
+    for axes, counts in zip(figure.axes, ([5] * len(labels), range(len(labels))), strict=True):
+        names = axes.get_xticklabels()
+        shown = [label if len(label) <= 20 else f"{'x' * 10}…{'x' * 9}" for label in labels]
+        assert [name.get_text() for name in names] == [
+            f"{label} ({n})" for label, n in zip(shown, counts, strict=True)
+        ]
+        corners = np.array([axes.transData.inverted().transform(name.get_window_extent()) for name in names])
+        if names[0].get_rotation() == 0:  # level names stand beneath their values, apart from each other
+            assert (np.diff(corners[:, :, 0].ravel()) > 0).all()
+        frames = [name.get_window_extent() for name in names]
+        assert all(figure.bbox.x0 <= frame.x0 and figure.bbox.y0 <= frame.y0 for frame in frames)
+    (legend,) = figure.legends
+    assert [text.get_text() for text in legend.get_texts()][:-1] == labels
+
+
+def test_runs_of_the_same_name_are_told_apart_by_the_folders_above(tmp_path: Path) -> None:
+    for place in ("intact/seed1", "lesion/seed1", "other/lesion/seed1"):
+        recording.create(tmp_path / "results" / place, {}).close()
+    runs = [recording.open(tmp_path / "results" / name / "seed1") for name in ("intact", "lesion")]
+    assert "<h1>intact/seed1 · lesion/seed1</h1>" in compare_runs(runs, tmp_path / "a").read_text()
+    deep = [*runs, recording.open(tmp_path / "results/other/lesion/seed1")]
+    assert "results/lesion/seed1 · other/lesion/seed1</h1>" in compare_runs(deep, tmp_path / "b").read_text()
 
 
 def test_runs_without_anything_are_compared_too(tmp_path: Path) -> None:

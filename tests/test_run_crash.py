@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 
 from robobrain import recording
+from robobrain.recording.overview import ragged_end
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +108,10 @@ def test_kill_at_any_moment(tmp_path: Path, attempt: int) -> None:
         t_ms, _ = sound.array("phase_time_ms")
         np.testing.assert_array_equal(t_ms, 10.0 * np.arange(1, len(t_ms) + 1))
         assert sound.array("body_state")[0][-1] == sound.array("joystick_mm")[0][-1] == t_ms[-1]
+    end_ms, last_spike_ms = float(run.array("phase_time_ms")[0][-1]), float(run.spikes()[0][-1])
+    said = f"spikes at {last_spike_ms:,g} ms; all other signals at {end_ms:,g} ms"
+    assert ragged_end(run) == (said if end_ms - last_spike_ms > 10.0 else None)
+    assert end_ms - last_spike_ms <= 600.0 + 10.0
     lost_ms = reached_ms - run.array("phase_time_ms")[0][-1]
     print(f"\nkilled {victim} at {reached_ms:.0f} ms: lost {lost_ms:.0f} ms")
     assert lost_ms <= (1000.0 if victim == "environment" else 0.0)

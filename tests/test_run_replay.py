@@ -340,9 +340,10 @@ def test_without_a_spare_the_run_ends_and_can_be_resumed(
                 run_plan(plan)
         else:
             result = run_plan(plan)
-            assert result.summary.status == "truncated"
+            assert result.summary.status == open_run(plan.out).status == "failed"
             assert "process ended" in result.fault
             assert (plan.out / "figures" / "session.png").exists()
+        assert "process ended (signal 9)" in open_run(plan.out).manifest["error"]
     journal = Journal(plan.out)
     assert journal.exchanges == 120
     run_plan(journal.resumption(tmp_path / "resumed", ()), record=journal)

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import csv
+import io
 import math
 from pathlib import Path
 
 import numpy as np
 import pytest
 from loop_doubles import RelayBrain
+from rich.console import Console
 from typer.testing import CliRunner
 
 from robobrain import Loop, recording
 from robobrain.body import Forelimb, SpinalCord
 from robobrain.cli.app import app
+from robobrain.cli.experiment import condition_table
 from robobrain.errors import ConfigurationError
 from robobrain.tasks.joystick import JoystickTask, load_task
 from robobrain.tasks.joystick.experiment import (
@@ -49,6 +52,33 @@ def test_estimates_are_means_with_intervals_and_paired_differences() -> None:
     never = rows["lesion", "peak_pull_mm"]
     assert never.sessions == 0
     assert math.isnan(never.mean)
+
+
+def test_the_table_of_conditions_fits_80_columns() -> None:
+    """Also with numbers as wide as they get: no word of it is broken or cut."""
+    means = {"rewarded": 1.0, "attempted": 1.0, "peak_pull_mm": 12.3, "deviation_after_mm": -3.4}
+    all_or_nothing = [
+        Session(condition=name, seed=seed, means=dict.fromkeys(MEASURES, math.nan) | {
+            measure: value * (seed % 2) for measure, value in means.items()
+        })
+        for name in ("intact", "open_loop") for seed in range(4)
+    ]  # fmt: skip
+    never = [
+        Session(condition="lesion", seed=seed, means=dict.fromkeys(MEASURES, math.nan)) for seed in (0, 1)
+    ]
+    estimates = estimate([*all_or_nothing, *never], rng_seed=1)
+    shown = Console(width=80, file=io.StringIO(), color_system=None)
+    shown.print(condition_table(estimates, "brain tiny: mean [95 % interval]"))
+    lines = shown.file.getvalue().splitlines()  # type: ignore[attr-defined]
+    assert "…" not in "".join(lines)
+    heading = next(line for line in lines if "rewarded" in line)
+    assert "".join(heading.split()) == "rewardedattemptedpeakpulldeviationrewarded−"
+    units = next(line for line in lines if line.strip().startswith("condition"))
+    assert units.split()[1:] == ["(%)", "(%)", "(mm)", "(mm,", "+left)", "intact", "(%)"]
+    first = lines.index(next(line for line in lines if "open loop" in line))
+    assert lines[first].split() == ["open", "loop", "50", "50", "6.2", "-1.7", "+0"]
+    assert lines[first + 1].count("[") == lines[first + 1].count("]") == 5
+    assert next(line for line in lines if "lesion" in line).split() == ["lesion", *"–––––"]
 
 
 def test_the_interval_is_that_of_the_mean() -> None:

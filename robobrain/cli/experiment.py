@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import math
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.table import Table
+from rich import box
+from rich.table import Column, Table
 
 from robobrain.cli.console import build_progress, console, errors
+
+if TYPE_CHECKING:
+    from robobrain.tasks.joystick.experiment import Estimate
+
+MEASURES = {
+    "rewarded": ("rewarded\n(%)", 100.0, ".0f"),
+    "attempted": ("attempted\n(%)", 100.0, ".0f"),
+    "peak_pull_mm": ("peak pull\n(mm)", 1.0, ".1f"),
+    "deviation_after_mm": ("deviation\n(mm, +left)", 1.0, "+.1f"),
+}
+"""Columns of the table: heading, factor and format of the numbers."""
 
 
 def experiment(
@@ -72,20 +86,33 @@ def experiment(
     with build_progress(brain) as progress:
         estimates = run_experiment(plan, on_build=progress, on_session=note)
     draw_experiment(done, estimates, folder / "experiment.png")
-    table = Table(title=f"brain {brain}: mean [95 % interval] over {sessions} sessions of {trials} trials")
-    shown = ("rewarded", "attempted", "peak_pull_mm", "deviation_after_mm")
-    for heading in ("condition", *shown, "rewarded, less intact"):
-        table.add_column(heading)
-    for name in plan.conditions:
-        own = {row.measure: row for row in estimates if row.condition == name}
-        apart = own["rewarded"]
-        table.add_row(
-            name,
-            *(
-                f"{row.mean:.2f} [{row.low:.2f}, {row.high:.2f}]"
-                for row in (own[measure] for measure in shown)
-            ),
-            f"{apart.difference:+.2f} [{apart.difference_low:+.2f}, {apart.difference_high:+.2f}]",
-        )
+    table = condition_table(
+        estimates, f"brain {brain}: mean [95 % interval] over {sessions} sessions of {trials} trials"
+    )
     console.print(table)
     console.print(f"results: {folder}", soft_wrap=True)
+
+
+def condition_table(estimates: Sequence[Estimate], title: str) -> Table:
+    """Return a row per condition; each mean stands over its interval, so that 80 columns hold the table."""
+    headings = [heading for heading, *_ in MEASURES.values()]
+    columns = [Column(heading, justify="right") for heading in (*headings, "rewarded −\nintact (%)")]
+    table = Table("condition", *columns, title=title, box=box.SIMPLE_HEAD, padding=(0, 1, 1, 0))
+    for condition in dict.fromkeys(row.condition for row in estimates):
+        own = {row.measure: row for row in estimates if row.condition == condition}
+        cells = [
+            _cell((own[name].mean, own[name].low, own[name].high), factor, form)
+            for name, (_, factor, form) in MEASURES.items()
+        ]
+        apart = own["rewarded"]
+        ends = (apart.difference, apart.difference_low, apart.difference_high)
+        table.add_row(condition.replace("_", " "), *cells, _cell(ends, 100.0, "+.0f"))
+    return table
+
+
+def _cell(values: tuple[float, float, float], factor: float, form: str) -> str:
+    """Return a mean over its interval; a dash where no session has the measure."""
+    if math.isnan(values[0]):
+        return "–"
+    mean, low, high = (format(factor * value, form) for value in values)
+    return f"{mean}\n[{low}, {high}]"

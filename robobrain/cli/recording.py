@@ -12,7 +12,7 @@ from rich.table import Column, Table
 
 from robobrain import recording
 from robobrain.cli.console import console, print_fault
-from robobrain.recording.overview import overview
+from robobrain.recording.overview import overview, ragged_end, status_in_words
 
 app = typer.Typer(no_args_is_help=True, help="Look at a recorded run, check it, copy it, follow it.")
 
@@ -29,8 +29,8 @@ def info(run: RunPath) -> None:
     """Print what a run is and what it holds; works while it is being written."""
     opened = recording.open(run)
     facts = Table("what", "value", show_header=False, box=None)
-    facts.add_row("status", opened.status)
-    for name, value in overview(opened).items():
+    facts.add_row("status", status_in_words(opened))
+    for name, value in {**overview(opened), "ends": ragged_end(opened)}.items():
         if value not in (None, ""):
             facts.add_row(name, str(value))
     facts.add_row("commits", f"{opened.commits:,}")
@@ -64,6 +64,8 @@ def check(run: RunPath) -> None:
         f"{run} is sound: {opened.status}, {opened.commits:,} commits, {opened.spike_count:,} spikes",
         soft_wrap=True,
     )
+    if ends := ragged_end(opened):
+        console.print(f"ends: {ends}", soft_wrap=True)
 
 
 @app.command()

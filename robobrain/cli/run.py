@@ -251,6 +251,8 @@ def _report(plan: RunPlan, result: RunResult) -> None:
     summary, shares = result.summary, result.summary.shares
     table = Table(show_header=False, box=None)
     table.add_row("status", summary.status)
+    if result.fault:
+        table.add_row("ended by", result.fault.splitlines()[0])
     table.add_row(
         "trials", f"{summary.trials}, start line crossed in {summary.attempts}, rewarded {summary.successes}"
     )
@@ -262,8 +264,6 @@ def _report(plan: RunPlan, result: RunResult) -> None:
     table.add_row("shares", ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
     if result.takeovers:
         table.add_row("takeovers", f"{result.takeovers} times a lost brain was replaced, without a step lost")
-    if result.fault:
-        table.add_row("ended by", result.fault.splitlines()[0])
     table.add_row("data", str(plan.out))
     table.add_row("figures", ", ".join(str(file.relative_to(plan.out)) for file in result.files))
     console.print(table)

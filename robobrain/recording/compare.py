@@ -54,6 +54,11 @@ SHARES: dict[str, Callable[[Trial], bool]] = {
     "attempted": lambda trial: trial.get("start_ms") is not None,
     "rewarded": lambda trial: trial.get("outcome") == "rewarded",
 }
+FEW = 4
+"""With more runs than these a panel takes a third of the page instead of a quarter."""
+LONGEST_NAME, LEVEL_CHARACTERS, NAME_INCHES = 20, 18, 0.035
+"""Characters of a name beneath a panel, of all names that stand level there, and the height that each
+character of an oblique one takes (*assumed*)."""
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#999999")
 
 
@@ -63,7 +68,8 @@ def compare_runs(runs: Sequence[Run], folder: Path) -> Path:
     Besides ``index.html`` there are ``trials.png``, ``rates.png`` (and .svg) and ``statistics.csv``.
 
     Args:
-        runs: Two to eight runs; their folders' names are the labels, their paths where names repeat.
+        runs: Two to eight runs; their folders' names are the labels, with as many of the folders above as
+            it takes to tell them apart.
         folder: Where to write; made if need be, and files of these names in it are replaced.
 
     Raises:
@@ -85,7 +91,7 @@ def compare_runs(runs: Sequence[Run], folder: Path) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         pictures = [
             _save(folder / "trials.png", trials, titles),
-            _save(folder / "rates.png", rates, {name: f"{name} (Hz)" for name in regions}),
+            _save(folder / "rates.png", rates, {name: f"rate of {name} (Hz)" for name in regions}),
         ]
         _write_table(folder / "statistics.csv", tests)
     except OSError as error:
@@ -129,12 +135,13 @@ def rate_samples(run: Run) -> dict[str, Values]:
 
 
 def _labels(runs: Sequence[Run]) -> list[str]:
-    names = [run.path.resolve().name for run in runs]
-    if len(set(names)) < len(names):
-        names = [str(run.path) for run in runs]
-    if len(set(names)) < len(names):
+    paths = [run.path.resolve() for run in runs]
+    if len(set(paths)) < len(paths):
         raise RecordingError("A run is named twice. Fix: compare different runs.")
-    return names
+    parts = 1
+    while len(names := {"/".join(path.parts[-parts:]): path for path in paths}) < len(paths):
+        parts += 1
+    return list(names)
 
 
 def _names(samples: Mapping[str, Mapping[str, Values]]) -> list[str]:
@@ -163,35 +170,42 @@ def _save(file: Path, samples: Mapping[str, Mapping[str, Values]], titles: Mappi
 
 
 def draw_samples(samples: Mapping[str, Mapping[str, Values]], titles: Mapping[str, str]) -> Figure:
-    """Return a panel per measure: every value, with median and quartiles, by condition."""
+    """Return a panel per measure: every value, with median and quartiles, by condition and named beneath."""
     if not titles:
         figure = style.new_figure(2.0)
         style.say(figure.subplots(), "nothing recorded that could be compared")
         return figure
-    columns = min(4, len(titles))
+    columns = style.columns_of(len(titles), 4 if len(samples) <= FEW else 3)
     rows = -(-len(titles) // columns)
-    figure = style.new_figure(1.9 * rows + 0.3)
+    longest = max(len(style.clipped(label, LONGEST_NAME)) for label in samples)
+    is_level = longest * len(samples) <= LEVEL_CHARACTERS
+    figure = style.new_figure((1.9 + NAME_INCHES * longest * (not is_level)) * rows + 0.5)
     grid = figure.subplots(rows, columns, squeeze=False)
     for axes in grid.flat[len(titles) :]:
         axes.set_visible(False)
     for axes, (name, title) in zip(grid.flat, titles.items(), strict=False):
-        _draw_panel(axes, _of(samples, name))
+        _draw_panel(axes, _of(samples, name), is_level=is_level)
         axes.set_title(title)
     figure.legend(handles=_legend(samples), loc="outside lower center", ncols=4)
     return figure
 
 
-def _draw_panel(axes: Axes, samples: Mapping[str, Values]) -> None:
+def _draw_panel(axes: Axes, samples: Mapping[str, Values], *, is_level: bool) -> None:
     for place, (colour, values) in enumerate(zip(COLOURS, samples.values(), strict=False)):
         if not len(values):
             continue
         spread = generator(0, "jitter").uniform(-0.25, 0.25, len(values))
-        axes.plot(place + spread, values, ls="none", marker=".", ms=3, mew=0, color=colour, alpha=0.5)
+        axes.plot(
+            place + spread, values, ls="none", marker="o", ms=2.2, mew=0, color=colour, alpha=0.7, zorder=3
+        )
         q25, median, q75 = np.percentile(values, [25, 50, 75])
         axes.plot([place - 0.35, place + 0.35], [median, median], color="black", lw=1.4)
         axes.fill_between([place - 0.35, place + 0.35], q25, q75, color=colour, alpha=0.25, lw=0)
     axes.set_xlim(-0.6, len(samples) - 0.4)
-    axes.set_xticks([])
+    names = [f"{style.clipped(label, LONGEST_NAME)} ({len(values)})" for label, values in samples.items()]
+    slope: dict[str, Any] = {} if is_level else {"rotation": 40, "ha": "right", "rotation_mode": "anchor"}
+    axes.set_xticks(range(len(names)), names, **slope)
+    axes.tick_params(axis="x", length=0, pad=1)
 
 
 def _legend(samples: Mapping[str, object]) -> list[Any]:
@@ -199,7 +213,7 @@ def _legend(samples: Mapping[str, object]) -> list[Any]:
         Patch(color=colour, alpha=0.6, lw=0, label=label)
         for colour, label in zip(COLOURS, samples, strict=False)
     ]
-    return [*marks, Line2D([], [], color="black", lw=1.4, label="median; band: quartiles")]
+    return [*marks, Line2D([], [], color="black", lw=1.4, label="median; band: quartiles; (n): trials")]
 
 
 def _sections(
@@ -238,13 +252,15 @@ def _sections(
             ),
             page.table(
                 ["measure", "runs", "test", "statistic", "effect", "p", "p (Holm)"],
-                [
-                    [t.measure, " / ".join(t.labels), t.name, t.statistic, t.effect, t.p, t.p_holm]
-                    for t in tests
-                ],
+                [[t.measure, _pair(t.labels), t.name, t.statistic, t.effect, t.p, t.p_holm] for t in tests],
             ),
         ),
     ]
+
+
+def _pair(labels: Sequence[str]) -> str:
+    """Return the runs of a test for a page, where a list of many would push all else out of it."""
+    return " / ".join(labels) if len(labels) <= 2 else f"all {len(labels)}"
 
 
 def _medians(samples: Mapping[str, Mapping[str, Values]], units: Mapping[str, str]) -> str:

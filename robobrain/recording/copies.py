@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from robobrain.errors import RecordingError
+from robobrain.recording.check import check
 from robobrain.recording.layout import FIGURES, MANIFEST, sync_folder
 from robobrain.recording.manifest import STATUSES, read_manifest
 from robobrain.recording.reader import Run, open_run, reading
@@ -91,14 +92,15 @@ def _sync(file: Path) -> None:
 def compact(path: str | os.PathLike[str], destination: str | os.PathLike[str]) -> Run:
     """Write a run anew in long chunks, which are smaller and read faster, and return the new run.
 
-    Samples, spikes, trials, events and manifest stay the same; the given run is not touched.
+    Samples, spikes, trials, events and manifest stay the same; the given run is not touched. It is checked
+    first: damage that was written anew would have right checksums.
 
     Args:
         path: A run that is written no more.
         destination: A directory that doesn't exist yet, or is empty, outside the run.
 
     Raises:
-        RecordingError: If the run is still written, can't be read, or the new one not be written.
+        RecordingError: If the run is still written, damaged, can't be read, or the new one not be written.
     """
     run = open_run(path)
     status = run.status
@@ -107,6 +109,11 @@ def compact(path: str | os.PathLike[str], destination: str | os.PathLike[str]) -
             f"{run.path} is being written. Fix: compact it when it has ended, or back it up."
         )
     _check_copy(run, Path(destination))
+    if problems := check(path):
+        raise RecordingError(
+            f"{run.path} is not sound: {'; '.join(problems[:3])}. Fix: compact a backup that is, or keep the "
+            "run as it is."
+        )
     manifest = {key: value for key, value in run.manifest.items() if key not in _OF_THE_WRITER}
     manifest["compacted_from"] = run.manifest["run_id"]
     first, last = run.span_ms

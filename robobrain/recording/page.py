@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import base64
 import html
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from importlib import resources
 from pathlib import Path
 
 from robobrain.errors import RecordingError
 
+WHOLE_FROM = 1000.0
+"""Numbers from here on are shown without digits after the point."""
 MEDIA_TYPES = {".png": "image/png", ".svg": "image/svg+xml"}
 
 
@@ -67,7 +70,7 @@ def facts(entries: Mapping[str, object]) -> str:
 
 
 def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
-    """Return a table; numbers are shortened to four digits, None becomes a dash."""
+    """Return a table; numbers have four digits, or all before the point, and None or NaN becomes a dash."""
     head = "".join(f"<th>{html.escape(heading)}</th>" for heading in headings)
     body = "".join(
         "<tr>" + "".join(f"<td>{html.escape(cell_text(cell))}</td>" for cell in row) + "</tr>\n"
@@ -78,11 +81,13 @@ def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
 
 def cell_text(value: object) -> str:
     """Return a value as a table shows it."""
-    if value is None:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
         return "–"
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:,.0f}" if WHOLE_FROM <= abs(value) < math.inf else f"{value:.4g}"
 
 
 def note(text: str) -> str:

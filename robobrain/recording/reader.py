@@ -33,6 +33,8 @@ from robobrain.recording.layout import (
 from robobrain.recording.manifest import read_manifest
 
 BUSY_TIMEOUT_S = 5.0
+SPIKES = "spikes"
+"""What the spikes are called beside the streams."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,8 +132,12 @@ class Run:
     @property
     def status(self) -> str:
         """One of running, complete, interrupted, failed; interrupted also when the writer was killed."""
-        status = str(self.manifest["status"])
-        return "interrupted" if status == "running" and not _is_held(self.path / LOCK) else status
+        return "interrupted" if self.was_killed else str(self.manifest["status"])
+
+    @property
+    def was_killed(self) -> bool:
+        """Whether the writer is gone without having ended the run: the manifest says running for ever."""
+        return self.manifest["status"] == "running" and not _is_held(self.path / LOCK)
 
     @property
     def figures_path(self) -> Path:
@@ -184,6 +190,22 @@ class Run:
         first = next((s[0] for path in self.segments if (s := self._span(path))), 0.0)
         last = next((s[1] for path in reversed(self.segments) if (s := self._span(path))), 0.0)
         return first, last
+
+    @property
+    def ends_ms(self) -> dict[str, float]:
+        """Last session time of each stream that has samples, and of the spikes under the name `SPIKES`."""
+        ends: dict[str, float] = {}
+        for path in reversed(self.segments):
+            with reading(path) as segment:
+                rows = segment.execute(
+                    "SELECT name, (SELECT max(t1_ms) FROM chunks WHERE stream = streams.id) FROM streams "
+                    "UNION ALL SELECT ?, max(t1_ms) FROM spikes",
+                    (SPIKES,),
+                ).fetchall()
+            ends = {name: t1_ms for name, t1_ms in rows if t1_ms is not None} | ends
+            if len(ends) == len(rows):
+                break
+        return ends
 
     def array(
         self, name: str, t0_ms: float | None = None, t1_ms: float | None = None

@@ -10,11 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from robobrain.recording import figures, page
-from robobrain.recording.overview import overview
+from robobrain.recording.overview import overview, ragged_end, status_in_words
 from robobrain.recording.reader import Run
 
 REPORT = "report.html"
 FORMATS = ("png", "svg")
+
+UNITS = {"mm_s": "mm/s", "ms": "ms", "mm": "mm", "mN": "mN", "deg": "°"}
+"""Units as the names of a trial's columns end in them, and as people write them."""
 
 CAPTIONS = {
     "session": (
@@ -73,21 +76,41 @@ def write_report(run: Run) -> Path:
     """
     files = {file.stem: file for file in figures.write(run, formats=FORMATS) if file.suffix == ".png"}
     titles = {name: CAPTIONS[name][0] for name in CAPTIONS if name in files}
+    still = run.figures_path / "arm.png"
+    has_still = still.exists()
     sections = [
         f'<h1>{html.escape(run.path.name)} <span class="status {run.status}">{run.status}</span></h1>\n',
-        page.links({**titles, "trials": "Trials", "provenance": "Provenance"}),
+        page.links(
+            {
+                **titles,
+                **({"arm": "Arm"} if has_still else {}),
+                "trials": "Trials",
+                "provenance": "Provenance",
+            }
+        ),
         page.facts(overview(run)),
+        *_ending(run),
     ]
     for name, title in titles.items():
         shown = page.picture(files[name], CAPTIONS[name][1])
         also = page.note(f"Also as figures/{name}.png and figures/{name}.svg.")
         sections.append(page.section(name, title, shown, also))
-    still = run.figures_path / "arm.png"
-    if still.exists():
+    if has_still:
         sections.append(page.section("arm", "Arm", page.picture(still, "The arm at its largest pull.")))
     sections.append(page.section("trials", "Trials", _trials(run)))
     sections.append(page.section("provenance", "Provenance", _provenance(run.manifest)))
     return page.write_page(run.path / REPORT, f"robobrain: {run.path.name}", sections)
+
+
+def _ending(run: Run) -> list[str]:
+    """Return remarks on a run that did not end as planned."""
+    ends, error = ragged_end(run), run.manifest.get("error")
+    remarks = [
+        f"{status_in_words(run).capitalize()}." if run.status not in ("complete", "running") else "",
+        f"Ended by: {error}" if error else "",
+        f"Spikes and signals do not end together: {ends}." if ends else "",
+    ]
+    return [page.note(remark) for remark in remarks if remark]
 
 
 def _trials(run: Run) -> str:
@@ -96,7 +119,16 @@ def _trials(run: Run) -> str:
         return page.note("No trial ended.")
     headings = list(dict.fromkeys(name for trial in trials for name in trial))
     rows = [[trial.get(name) for name in headings] for trial in trials]
-    return page.table([heading.replace("_", " ") for heading in headings], rows)
+    return page.note("Times are of the session. All columns: trials.csv, or this table moved sideways.") + (
+        page.table([_heading(name) for name in headings], rows)
+    )
+
+
+def _heading(name: str) -> str:
+    """Return the name of a trial's column in words, its unit in brackets."""
+    unit = next((unit for unit in UNITS if name.endswith(f"_{unit}")), "")
+    words = name.removesuffix(f"_{unit}").replace("_", " ")
+    return f"{words} ({UNITS[unit]})" if unit else words
 
 
 def _provenance(manifest: Mapping[str, Any]) -> str:
@@ -107,7 +139,5 @@ def _provenance(manifest: Mapping[str, Any]) -> str:
         brief["brain"] = {key: value for key, value in brain.items() if key not in hidden}
     command = shlex.join(str(word) for word in manifest.get("command") or ())
     parts = [page.preformatted(command)] if command else []
-    if manifest.get("error"):
-        parts.append(page.note(f"The run ended early: {manifest['error']}"))
     text = json.dumps(brief, indent=2, ensure_ascii=False)
     return "".join(parts) + page.preformatted(text, "Manifest, without populations, ports and segments")

@@ -287,13 +287,14 @@ class RunWriter:
             raise RecordingError(f"The run {self.path} is closed.")
         self._committer.raise_failure()
 
-    def close(self, status: str = "complete") -> None:
+    def close(self, status: str = "complete", error: str = "") -> None:
         """Commit the rest, seal the store, and write the trial table and the final manifest.
 
         Closing a closed run does nothing. After a failure of the disk the status is "failed".
 
         Args:
             status: How the run ended: "complete", "interrupted" or "failed".
+            error: What ended it, for the manifest, where it failed.
 
         Raises:
             RecordingError: If the disk failed and no call has said so yet.
@@ -306,24 +307,23 @@ class RunWriter:
         if known is None:
             try:
                 self.commit()
-            except RecordingError as error:
-                logger.debug("Last commit refused: %s", error)
+            except RecordingError as refusal:
+                logger.debug("Last commit refused: %s", refusal)
         self._closed = True
         self._committer.close()
         failure = self._committer.failure
         try:
-            self._finish("failed" if failure else status)
-        except OSError as error:
+            self._finish("failed" if failure else status, str(failure or error))
+        except OSError as problem:
             failure = failure or RecordingError(
-                f"The end of the run {self.path} could not be written: {error}."
+                f"The end of the run {self.path} could not be written: {problem}."
             )
         finally:
             os.close(self._lock)
         if failure is not None and known is None:
             raise failure
 
-    def _finish(self, status: str) -> None:
-        failure = self._committer.failure
+    def _finish(self, status: str, error: str) -> None:
         with contextlib.suppress(OSError):
             os.ftruncate(self._lock, 0)
         self._manifest |= {
@@ -333,8 +333,8 @@ class RunWriter:
             "backpressure_ms": round(self.backpressure_ms, 3),
             "segments": [dataclasses.asdict(segment) for segment in self._store.sealed],
         }
-        if failure is not None:
-            self._manifest["error"] = str(failure)
+        if error:
+            self._manifest["error"] = error
         write_manifest(self.path, self._manifest)
         write_trials(self.path)
         (self.path / LOCK).unlink(missing_ok=True)
@@ -349,7 +349,10 @@ class RunWriter:
             self.close()
             return
         try:
-            self.close("interrupted" if issubclass(kind, KeyboardInterrupt) else "failed")
+            if issubclass(kind, KeyboardInterrupt):
+                self.close("interrupted")
+            else:
+                self.close("failed", str(error) or kind.__name__)
         except RecordingError as another:
             logger.error("%s", another)
 

@@ -20,7 +20,7 @@ from robobrain.recording.reader import Run
 STREAMS = {"joystick_mm": "joystick", "paw_mm": "paw"}
 ZONE_STYLES = {
     "home": ("home", style.GREY),
-    "start": ("start", "#56B4E9"),
+    "start": ("start line", "#56B4E9"),
     "target": ("target", style.ZONE_COLOUR),
 }
 MOST_PATHS = 150
@@ -53,12 +53,22 @@ def paths(run: Run) -> Figure:
 
 def cut(trace: data.Samples, trial: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
     """Return lateral and pull [n, 2] of a trial, from its cue (or start) to its end."""
-    t_ms, values = trace
-    begin = next(
-        (trial[key] for key in ("cue_ms", "begin_ms") if trial.get(key) is not None), trial["end_ms"]
-    )
-    start, stop = np.searchsorted(t_ms, [begin, trial["end_ms"]], side="left")
-    return values[start : stop + 1, :2]
+    return trace[1][_samples_of(trace, trial), :2]
+
+
+def times_s(trace: data.Samples, trial: Mapping[str, Any]) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """Return the times [n] of what `cut` returns, in seconds from the trial's cue (or start)."""
+    return (trace[0][_samples_of(trace, trial)] - _begin_ms(trial)) / 1e3
+
+
+def _begin_ms(trial: Mapping[str, Any]) -> float:
+    marks = (trial.get(key) for key in ("cue_ms", "begin_ms"))
+    return float(next((mark for mark in marks if mark is not None), trial["end_ms"]))
+
+
+def _samples_of(trace: data.Samples, trial: Mapping[str, Any]) -> slice:
+    start, stop = np.searchsorted(trace[0], [_begin_ms(trial), trial["end_ms"]], side="left")
+    return slice(int(start), int(stop) + 1)
 
 
 def how_many(trials: list[dict[str, Any]]) -> str:
@@ -67,6 +77,16 @@ def how_many(trials: list[dict[str, Any]]) -> str:
         return "whole session (no trials)"
     step = -(-len(trials) // MOST_PATHS)
     return f"{len(trials)} trials" if step == 1 else f"1 in {step} of {len(trials)} trials"
+
+
+def chosen(trials: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the trials that a panel shows: all, or `MOST_PATHS` evenly spread over them."""
+    return trials[:: -(-len(trials) // MOST_PATHS)]
+
+
+def alpha_of(drawn: list[dict[str, Any]]) -> float:
+    """Return how opaque so many lines are, so that they don't hide each other."""
+    return float(np.clip(12 / len(drawn), 0.25, 0.9))
 
 
 def draw_paths(axes: Axes, trace: data.Samples, trials: list[dict[str, Any]]) -> None:
@@ -78,8 +98,8 @@ def draw_paths(axes: Axes, trace: data.Samples, trials: list[dict[str, Any]]) ->
         lateral, pull = trace[1][:: max(1, len(trace[0]) // 50_000), :2].T
         axes.plot(lateral, pull, color=style.GREY, lw=0.5)
         return
-    drawn = trials[:: -(-len(trials) // MOST_PATHS)]
-    alpha = float(np.clip(12 / len(drawn), 0.25, 0.9))
+    drawn = chosen(trials)
+    alpha = alpha_of(drawn)
     for trial in drawn:
         path = cut(trace, trial)
         if not len(path):

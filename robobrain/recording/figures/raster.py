@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from robobrain.recording.figures import data, style
+from robobrain.recording.layout import FloatArray
 from robobrain.recording.reader import Population, Run
 from robobrain.seeding import generator
 
@@ -16,7 +17,7 @@ ROWS_PER_REGION = 240
 ROWS_PER_POPULATION = 60
 GAP_ROWS = 14
 LABEL_ROWS = 22
-"""Least distance of two names of layers."""
+"""Least distance of two names of layers, where the region has the room."""
 WINDOW_MS = 10_000.0
 
 
@@ -98,12 +99,13 @@ def _bar(axes: Axes, row: int, rows: int, colour: str) -> Rectangle:
 
 def _mark_layers(axes: Axes, populations: list[Population], row: float, colour: str) -> None:
     """Name the layers (or nuclei) of a region at the right edge and part them by thin lines."""
-    share, place = _share(populations), row - LABEL_ROWS
-    for index, (name, members) in enumerate(data.layers(populations)):
-        rows = sum(min(share, p.size) for p in members)
-        if index:
-            axes.axhline(row - 0.5, color=colour, lw=0.3, alpha=0.5, zorder=0.6)
-        place = max(row + rows / 2, place + LABEL_ROWS)
+    share, layers = _share(populations), data.layers(populations)
+    rows = np.array([sum(min(share, p.size) for p in members) for _, members in layers])
+    ends = row + np.cumsum(rows)
+    for end in ends[:-1]:
+        axes.axhline(end - 0.5, color=colour, lw=0.3, alpha=0.5, zorder=0.6)
+    places = spread(ends - rows / 2, LABEL_ROWS, row - GAP_ROWS / 2, ends[-1] + GAP_ROWS / 2)
+    for (name, _), place in zip(layers, places, strict=True):
         axes.text(
             1.005,
             place,
@@ -113,7 +115,18 @@ def _mark_layers(axes: Axes, populations: list[Population], row: float, colour: 
             fontsize=5,
             va="center",
         )
-        row += rows
+
+
+def spread(places: FloatArray, least: float, low: float, high: float) -> FloatArray:
+    """Return places in order, moved so that they are ``least`` apart and stay between two bounds.
+
+    Where the bounds leave less room they are evenly spread over it.
+    """
+    apart = least * np.arange(len(places))
+    if apart[-1] > high - low - least:
+        return np.asarray(low + (high - low) * (np.arange(len(places)) + 0.5) / len(places))
+    moved = np.maximum.accumulate(places - apart) + apart
+    return np.asarray(np.minimum(moved, high - least / 2 - apart[::-1]))
 
 
 def _share(populations: list[Population]) -> int:

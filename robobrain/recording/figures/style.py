@@ -62,6 +62,20 @@ def new_figure(height_inches: float, layout: Literal["constrained", "compressed"
     return figure
 
 
+def columns_of(panels: int, most: int) -> int:
+    """Return how many columns share out panels evenly over as few rows as at most so many columns need."""
+    rows = -(-panels // most)
+    return -(-panels // rows)
+
+
+def clipped(text: str, most: int) -> str:
+    """Return a text of at most so many characters, with an ellipsis in place of its middle."""
+    if len(text) <= most:
+        return text
+    tail = (most - 1) // 2
+    return f"{text[: most - 1 - tail]}…{text[len(text) - tail :]}"
+
+
 def region_colour(region: str) -> str:
     """Return the colour of a region, grey for one that has none."""
     return REGION_COLOURS.get(region, OTHER_COLOUR)

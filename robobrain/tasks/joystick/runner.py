@@ -126,7 +126,7 @@ class RunResult:
         files: Figures and pictures.
         no_still: Why a still is missing.
         takeovers: How often a lost brain was replaced.
-        fault: Why a truncated run ended.
+        fault: What ended a run that failed, and was to end there with its figures.
     """
 
     summary: SessionSummary
@@ -200,7 +200,7 @@ def run_plan(
                         raise
                     hint = f"what is on disk goes on with: robobrain run --resume {plan.out}"
                     raise BrainFault(f"{error}\n{hint}") from error
-                so_far, fault = dataclasses.replace(so_far, status="truncated"), str(error)
+                so_far, fault = dataclasses.replace(so_far, status="failed"), str(error)
         brain.close()  # gives a server's brain back: drawing takes a while
         if on_end is not None:
             on_end(so_far)

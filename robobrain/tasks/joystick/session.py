@@ -27,7 +27,7 @@ class SessionSummary:
     """What a session came to, or has come to so far.
 
     Attributes:
-        status: ``complete`` or ``interrupted``; ``running`` while it goes on.
+        status: ``running`` while it goes on; ``complete``, ``interrupted`` or ``failed``, as its record says.
         trials: Trials that ended.
         attempts: Those in which the start line was crossed.
         successes: Those that were rewarded.
@@ -113,7 +113,7 @@ def run_session(
     listeners = [] if on_frame is None else [on_frame]
     if writer is None:
         return _run(loop, protocol, trials, seed, listeners)
-    status = "failed"
+    status, error = "failed", ""
     try:
         recorder = Recorder(writer, loop.brain.description)
         try:
@@ -123,8 +123,11 @@ def run_session(
         recorder.finish(loop.collect())
         status = summary.status
         return summary
+    except Exception as fault:
+        error = str(fault)
+        raise
     finally:
-        writer.close(status)
+        writer.close(status, error)
 
 
 def _run(

@@ -103,11 +103,8 @@ def run_open_loop(
         brain.reset(protocol.seeds[0])  # so does what NEST itself refuses of the devices
         began = perf_counter()
         with create(plan.out, _manifest(plan, brain.description)) as writer:
-            status = "failed"
-            try:
-                status, model_ms = _play(brain, protocol, writer, on_progress)
-            finally:
-                writer.close(status)
+            status, model_ms = _play(brain, protocol, writer, on_progress)
+            writer.close(status)
     return OpenLoopResult(
         status=status, model_ms=model_ms, wall_ms=1e3 * (perf_counter() - began), files=_illustrate(plan.out)
     )
