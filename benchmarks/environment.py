@@ -3,16 +3,16 @@
     python benchmarks/environment.py          against bare ``mj_step``: same model, actions and substeps
     python benchmarks/environment.py --peers  also against Gymnasium's Reacher-v5 and, if installed, MyoSuite
 
-Times are CPU times of the thread, so that other work on the machine disturbs little; what counts are ratios
-within one run. The peers come with ``pip install 'robobrain[peers]'``.
+All that is compared takes turns at the same steps, time and again; each step counts by its fastest turn, that
+other work on the machine disturbs least. Bare physics repeats the movement that the environment made. What
+counts are ratios within one run. The peers come with ``pip install 'robobrain[peers]'``.
 """
 
 from __future__ import annotations
 
 import argparse
-import statistics
-from time import thread_time
-from typing import Any
+from time import perf_counter
+from typing import Any, NamedTuple
 
 import gymnasium
 import mujoco
@@ -21,102 +21,108 @@ import numpy as np
 import robobrain  # noqa: F401 (registers the environments)
 from robobrain.tasks.joystick.protocol import load_protocol
 
-EPISODES, ROUNDS = 20, 15
+PULLS, TURNS, STEPS = 300, 30, 400
 REST, PULL = np.full(8, 0.02, np.float32), 0.7 * load_protocol("pull").amplitude.astype(np.float32)
 
 
-def episode(env: Any) -> tuple[list[float], list[np.ndarray]]:
-    """Rest until the cue, then pull; return the seconds that each step took, and the actions."""
+class Course(NamedTuple):
+    """Some steps: the seconds they took, the controls they set, and whether a reset came after them."""
+
+    seconds: list[float]
+    controls: list[np.ndarray]
+    ends: list[bool]
+
+
+def step(env: Any, action: np.ndarray, course: Course) -> dict[str, Any]:
+    """Take a step, add it to a course, and return its info."""
+    began = perf_counter()
+    _, _, terminated, truncated, info = env.step(action)
+    course.seconds.append(perf_counter() - began)
+    course.controls.append(physics_of(env)[1].ctrl.copy())
+    course.ends.append(terminated or truncated)
+    return info
+
+
+def pull_course(env: Any) -> Course:
+    """Rest until the cue, then pull, until the trial ends."""
     _, info = env.reset(seed=1)
-    actions, seconds, done = [], [], False
-    while not done:
-        actions.append(REST if info["phase"] == "home" else PULL)
-        began = thread_time()
-        _, _, terminated, truncated, info = env.step(actions[-1])
-        seconds.append(thread_time() - began)
-        done = terminated or truncated
-    return seconds, actions
+    course = Course([], [], [False])
+    while not course.ends[-1]:
+        info = step(env, REST if info["phase"] == "home" else PULL, course)
+    return course._replace(ends=course.ends[1:])
 
 
-def bare(env: Any, actions: list[np.ndarray]) -> list[float]:
-    """Return the seconds that MuJoCo takes for each step of the same movement, from the same state."""
+def random_course(env: Any, steps: int) -> Course:
+    """Step under random actions, the same each time; resets are left out of the seconds."""
+    env.action_space.seed(1)
     env.reset(seed=1)
-    model, data = env.unwrapped.model, env.unwrapped.data
-    substeps, seconds = round(env.unwrapped.dt / model.opt.timestep), []
-    for action in actions:
-        data.ctrl[:] = action
-        began = thread_time()
+    course = Course([], [], [])
+    for action in [env.action_space.sample() for _ in range(steps)]:
+        step(env, action, course)
+        if course.ends[-1]:
+            env.reset()
+    return course
+
+
+def bare_course(env: Any, course: Course) -> list[float]:
+    """Return the seconds that MuJoCo takes for each step of the same movement, from the same states."""
+    env.reset(seed=1)
+    model, data = physics_of(env)
+    substeps, seconds = substeps_of(env), []
+    for control, ended in zip(course.controls, course.ends, strict=True):
+        data.ctrl[:] = control
+        began = perf_counter()
         mujoco.mj_step(model, data, substeps)
-        seconds.append(thread_time() - began)
+        seconds.append(perf_counter() - began)
+        if ended:
+            env.reset()
     return seconds
 
 
-def against_mujoco(env: Any) -> None:
-    """Print the ratio of environment to bare physics: of all steps, and of each step's fastest repetition."""
-    rounds, own, physics = [], [], []
-    for _ in range(ROUNDS):
-        pairs = [episode(env) for _ in range(EPISODES)]
-        own += [seconds for seconds, _ in pairs]
-        physics += [bare(env, actions) for _, actions in pairs]
-        rounds.append(np.sum(own[-EPISODES:]) / np.sum(physics[-EPISODES:]))
-    own_us, physics_us = np.array(own) * 1e6, np.array(physics) * 1e6
-    print(f"step {np.mean(own_us):.0f} us, bare mj_step {np.mean(physics_us):.0f} us, ratio", end=" ")
-    print(f"{np.median(rounds):.2f} ({min(rounds):.2f} to {max(rounds):.2f} in {ROUNDS} rounds)")
-    own_us, physics_us = own_us.min(axis=0), physics_us.min(axis=0)
-    print(
-        f"fastest repetition of each step: {own_us.mean():.0f} us, {physics_us.mean():.0f} us, ratio", end=" "
-    )
-    print(f"{own_us.sum() / physics_us.sum():.3f}")
-
-
-def random_steps(env: Any, steps: int) -> float:
-    """Return the seconds per step under random actions, resets left out."""
-    env.action_space.seed(1)
-    env.reset(seed=1)
-    actions = [env.action_space.sample() for _ in range(steps)]
-    spent = 0.0
-    for action in actions:
-        began = thread_time()
-        _, _, terminated, truncated, _ = env.step(action)
-        spent += thread_time() - began
-        if terminated or truncated:
-            env.reset()
-    return spent / steps
-
-
-def bare_random(env: Any, substeps: int, steps: int) -> float:
-    """Return the seconds that MuJoCo alone takes per control step, under random controls."""
-    env.reset(seed=1)
+def physics_of(env: Any) -> tuple[Any, Any]:
+    """Return MuJoCo's model and data, also of what MyoSuite wraps."""
     raw = env.unwrapped
     model, data = (raw.model, raw.data) if hasattr(raw, "model") else (raw.sim.model, raw.sim.data)
-    model, data = getattr(model, "ptr", model), getattr(data, "ptr", data)
-    controls = np.random.default_rng(1).uniform(*model.actuator_ctrlrange.T, (steps, model.nu))
-    spent = 0.0
-    for number, control in enumerate(controls):
-        data.ctrl[:] = control
-        began = thread_time()
-        mujoco.mj_step(model, data, substeps)
-        spent += thread_time() - began
-        if number % 100 == 99:
-            env.reset()
-    return spent / steps
+    return getattr(model, "ptr", model), getattr(data, "ptr", data)
+
+
+def substeps_of(env: Any) -> int:
+    """Return the number of physics steps in one of the environment's."""
+    return round(env.unwrapped.dt / physics_of(env)[0].opt.timestep)
+
+
+def against_mujoco(env: Any) -> None:
+    """Print the ratio of a pull's steps to their bare physics, by each step's median and fastest turn."""
+    courses = [(course.seconds, bare_course(env, course)) for course in map(pull_course, [env] * PULLS)]
+    for name, middle in (("median", np.median), ("fastest", np.min)):
+        whole, physics = middle(courses, axis=0).mean(axis=1) * 1e6
+        print(f"{name} turn of each step: {whole:.0f} us, bare mj_step {physics:.0f} us", end=", ")
+        print(f"ratio {whole / physics:.3f}")
+
+
+def in_turns(envs: list[Any]) -> list[tuple[float, float]]:
+    """Return the us that a random step of each takes, and its bare physics, by each step's fastest turn."""
+    turns: list[list[Any]] = [[] for _ in envs]
+    for _ in range(TURNS):
+        for env, own in zip(envs, turns, strict=True):
+            course = random_course(env, STEPS)
+            own.append((course.seconds, bare_course(env, course)))
+    return [tuple(np.min(own, axis=0).mean(axis=1) * 1e6) for own in turns]
 
 
 def at_equal_physics(env: Any) -> None:
     """Print control steps per second beside a Reacher-v5 whose step holds as much physics, taking turns."""
-    substeps = round(env.unwrapped.dt / env.unwrapped.model.opt.timestep)
-    frame = bare_random(gymnasium.make("Reacher-v5"), 2, 2000) / 2
-    frames = round(bare_random(env, substeps, 1000) / frame)
-    envs = {"JoystickMuscle-v0": (env, substeps)}
-    envs["Reacher-v5"] = gymnasium.make("Reacher-v5", frame_skip=frames), frames
-    turns = [
-        [(random_steps(peer, 200), bare_random(peer, steps, 200)) for peer, steps in envs.values()]
-        for _ in range(2 * ROUNDS)
-    ]
-    steps_us, physics_us = np.median(np.array(turns) * 1e6, axis=0).T
-    for (name, (_, frames)), whole, physics in zip(envs.items(), steps_us, physics_us, strict=True):
-        print(f"{name}: {1e6 / whole:,.0f} control steps/s; of {whole:.0f} us a step,", end=" ")
-        print(f"{physics:.0f} us are {frames} bare physics steps, {whole - physics:.0f} us its own")
+    (_, ours), (_, ten_frames) = in_turns([env, gymnasium.make("Reacher-v5", frame_skip=10)])
+    peer = gymnasium.make("Reacher-v5", frame_skip=round(10 * ours / ten_frames))
+    results = in_turns([env, peer])
+    equal = results[0][1]
+    for one, (whole, physics) in zip((env, peer), results, strict=True):
+        own = whole - physics
+        print(
+            f"{one.spec.id}: of {whole:.1f} us a step, {physics:.1f} us are {substeps_of(one)} bare physics "
+            f"steps, {own:.1f} us its own;"
+        )
+        print(f"    at {equal:.1f} us of physics {1e6 / (equal + own):,.0f} control steps/s")
 
 
 def against_peers() -> None:
@@ -128,17 +134,13 @@ def against_peers() -> None:
         print("MyoSuite is not installed here.")
     else:
         ids.append("myoElbowPose1D6MRandom-v0")
-    for name in ids:
-        env: Any = gymnasium.make(name)
-        raw = env.unwrapped
-        model = raw.model if hasattr(raw, "model") else raw.sim.model
-        substeps = round(raw.dt / model.opt.timestep)
-        pairs = [(random_steps(env, 1000), bare_random(env, substeps, 1000)) for _ in range(5)]
-        seconds, physics = (statistics.median(column) for column in zip(*pairs, strict=True))
+    envs: list[Any] = [gymnasium.make(name) for name in ids]
+    for name, env, (whole, physics) in zip(ids, envs, in_turns(envs), strict=True):
+        substeps = substeps_of(env)
         print(
-            f"{name}: {1 / seconds:,.0f} control steps/s, {substeps / seconds:,.0f} physics steps/s, "
-            f"{raw.dt / seconds:.1f} s of model time per s; of {seconds * 1e6:.0f} us a step, "
-            f"{physics * 1e6:.0f} us are {substeps} bare physics steps"
+            f"{name}: {1e6 / whole:,.0f} control steps/s, {1e6 * substeps / whole:,.0f} physics steps/s, "
+            f"{1e6 * env.unwrapped.dt / whole:.1f} s of model time per s; of {whole:.0f} us a step, "
+            f"{physics:.0f} us are {substeps} bare physics steps"
         )
         env.close()
 

@@ -23,7 +23,6 @@ import math
 from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import starmap
 from typing import Any
 
 import numpy as np
@@ -140,7 +139,7 @@ class JoystickTask:
         The position at which the force changes is the last one taken.
         """
         force_mN = self._state.force_mN
-        xs, ys = path_mm[:, 0].tolist(), path_mm[:, 1].tolist()
+        xs, ys = path_mm.T.tolist()
         if self._stays(xs, ys) or self._keeps_on(path_mm, xs, ys):
             return len(path_mm)
         for taken, (x, y) in enumerate(zip(xs, ys, strict=True), start=1):
@@ -150,8 +149,11 @@ class JoystickTask:
 
     def take_events(self) -> tuple[Event, ...]:
         """Return the events since the last call."""
-        events, self._state.events = tuple(self._state.events), []
-        return events
+        events = self._state.events
+        if not events:
+            return ()
+        self._state.events = []
+        return tuple(events)
 
     def take_result(self) -> TrialResult | None:
         """Return the result of the trial that ended since the last call, if one did."""
@@ -232,13 +234,14 @@ class JoystickTask:
         elif state.t_ms - state.begin_ms >= home.timeout_ms:
             self._end(Outcome.NO_HOME)
 
-    def _stays(self, xs: list[float], ys: list[float]) -> bool:
+    def _stays(self, xs: Sequence[float], ys: Sequence[float]) -> bool:
         """Take a whole path before the cue at once if it stays in home, or outside: nothing happens then."""
         state, home, length_ms = self._state, self.spec.home, len(xs) * TICK_MS
         if state.phase is not _HOME or state.t_ms + length_ms - state.begin_ms >= home.timeout_ms:
             return False
-        places_mm = zip(xs, ys, strict=True) if state.direction_deg == 0.0 else map(self._turned, xs, ys)
-        distances_mm = [*starmap(math.hypot, places_mm)]
+        if state.direction_deg != 0.0:
+            xs, ys = zip(*map(self._turned, xs, ys), strict=True)
+        distances_mm = [*map(math.hypot, xs, ys)]
         if max(distances_mm) <= home.radius_mm:
             if state.dwell_ms + length_ms >= home.dwell_ms:
                 return False
