@@ -16,6 +16,7 @@ from typing import Any, Self
 import grpc
 
 from robobrain.bridge.messages import PROTOCOL_VERSION
+from robobrain.bridge.remote import RemoteBrain
 from robobrain.bridge.security import Address
 from robobrain.bridge.server import Limits, ServerConfig, running
 from robobrain.bridge.v1 import brain_pb2 as pb
@@ -112,6 +113,12 @@ async def serve_for_ever(address: str, lease_s: float, pool: int, command: Seque
     async with running(config) as (where, ending):
         print(where, flush=True)
         await ending.wait()
+
+
+def step_on(brain: RemoteBrain) -> None:
+    """Step until something happens."""
+    for _ in range(100_000):
+        brain.step([1, 0, 0])
 
 
 class Proxy:

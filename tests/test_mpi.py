@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -15,7 +16,7 @@ import pytest
 from bridge_processes import wait_until_gone
 from mpi_tools import Course, course, equal, why_not
 from rank_models import COMPUTES, HANGS
-from server_tools import Front
+from server_tools import Front, step_on
 
 from robobrain.brain.config import kernel_config, local_brain, mpi_launcher
 from robobrain.brain.kernel import kernel_command
@@ -25,6 +26,7 @@ from robobrain.bridge.messages import Resets
 from robobrain.bridge.remote import RemoteBrain
 from robobrain.errors import BrainFault, ConfigurationError
 
+KILLS = int(os.environ.get("ROBOBRAIN_KILLS", "1"))
 WHY_NOT = why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "runs")]
 
@@ -190,6 +192,26 @@ def test_a_stopped_rank_of_a_server_is_found_and_all_are_replaced(adding_ranks: 
         assert not wait_until_gone(members)
         brain.reset(0)
         assert brain.step([1, -1, 0]).outputs.tolist() == [0.0, 0.0]
+
+
+@pytest.mark.timeout(60 + 30 * KILLS)
+def test_launchers_and_ranks_killed_at_random_moments_are_replaced(adding_ranks: Front) -> None:
+    """The count is small for the suite; ROBOBRAIN_KILLS=50 is the acceptance run."""
+    rng = np.random.default_rng(5)
+    with ServerLink(adding_ranks.address) as link, RemoteBrain(adding_ranks.address) as brain:
+        for number in range(3 * KILLS):
+            brain.reset(number)
+            launcher = link.status().seats[0].pid
+            members = [launcher, *sorted(session(launcher) - {launcher})]
+            killer = threading.Timer(
+                float(rng.uniform(0.0, 0.05)), os.kill, (members[number % 3], signal.SIGKILL)
+            )
+            killer.start()
+            with pytest.raises(BrainFault, match=r"process ended.*reset\(seed\) begins a new episode"):
+                step_on(brain)
+            killer.join()
+            assert not wait_until_gone(set(members))
+        assert link.status().seats[0].faults == 3 * KILLS
 
 
 @pytest.mark.parametrize("rank", [0, 1])

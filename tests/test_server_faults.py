@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from bridge_processes import group_of, tree_of, wait_until_gone
-from server_tools import KERNEL, Front, FrontProcess, Proxy, wait_for
+from server_tools import KERNEL, Front, FrontProcess, Proxy, step_on, wait_for
 
 from robobrain.bridge.administration import ServerLink
 from robobrain.bridge.remote import RemoteBrain
@@ -31,12 +31,6 @@ def seats(address: str) -> list[spb.Seat]:
 
 def seat(address: str) -> spb.Seat:
     return seats(address)[0]
-
-
-def step_on(brain: RemoteBrain) -> None:
-    """Step until something happens."""
-    for _ in range(100_000):
-        brain.step([1, 0, 0])
 
 
 def test_a_killed_kernel_ends_the_episode_and_the_session_goes_on_with_another() -> None:
