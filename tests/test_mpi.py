@@ -200,7 +200,7 @@ def test_launchers_and_ranks_killed_at_random_moments_are_replaced(adding_ranks:
     rng = np.random.default_rng(5)
     with ServerLink(adding_ranks.address) as link, RemoteBrain(adding_ranks.address) as brain:
         for number in range(3 * KILLS):
-            brain.reset(number)
+            brain.reset(100 + number)
             launcher = link.status().seats[0].pid
             members = [launcher, *sorted(session(launcher) - {launcher})]
             killer = threading.Timer(

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -13,8 +15,10 @@ from bridge_processes import group_of, tree_of, wait_until_gone
 from server_tools import KERNEL, Front, FrontProcess, Proxy, step_on, wait_for
 
 from robobrain.bridge.administration import ServerLink
+from robobrain.bridge.process import SOCKET
 from robobrain.bridge.remote import RemoteBrain
 from robobrain.bridge.remote_stream import SessionGone
+from robobrain.bridge.server.kernel import Kernel
 from robobrain.bridge.v1 import service_pb2 as spb
 from robobrain.errors import BrainFault
 
@@ -212,6 +216,23 @@ def test_an_interrupted_step_needs_a_reset_and_then_all_is_well() -> None:
             brain.step(BUSY)
         brain.reset(7)
         assert brain.step([1, 0, 0]).outputs.tolist() == [1.0, 8.0]
+
+
+def test_a_start_that_nobody_waits_for_any_more_leaves_no_process() -> None:
+    """A launcher whose processes have not called yet, as when a server that replaces a lost brain ends."""
+    command = [sys.executable, "-c", "import time; time.sleep(60)", SOCKET]
+    before = tree_of(os.getpid())
+
+    async def give_up() -> None:
+        starting = asyncio.create_task(Kernel.start(command, stall_s=2.0))
+        while tree_of(os.getpid()) == before:
+            await asyncio.sleep(0.01)
+        starting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await starting
+        assert tree_of(os.getpid()) == before
+
+    asyncio.run(give_up())
 
 
 @pytest.mark.slow

@@ -43,18 +43,26 @@ class KernelProcess:
     so do ranks that a service has started for a launcher in another session, as SLURM's daemon for srun.
     """
 
-    def __init__(self, command: Sequence[str], environment: Mapping[str, str], poll_s: float) -> None:
+    def __init__(
+        self,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        poll_s: float,
+        abandoned: threading.Event | None = None,
+    ) -> None:
         """Start ``command``; where it has no word `SOCKET`, ``--fd N`` is appended: N is its end of the pipe.
 
         Args:
             command: Program and arguments.
             environment: Variables added to this process's own.
             poll_s: How long one wait of the pipe lasts before it raises TimeoutError.
+            abandoned: Set by another thread that does not want the process any more.
 
         Raises:
             BrainFault: The command can't be started, or its process did not call.
         """
         self._launched: list[bytes] = []
+        self._abandoned = abandoned or threading.Event()
         if SOCKET in command:
             with _Reception() as reception:
                 launched = [reception.path if word == SOCKET else word for word in command]
@@ -126,6 +134,8 @@ class KernelProcess:
             while self._keeper.is_alive():
                 if (connection := reception.caller(_LOOK_EVERY_S)) is not None:
                     return connection
+                if self._abandoned.is_set():
+                    raise BrainFault("nobody waits for a brain process to call any more")
                 if time.monotonic() > until:
                     raise BrainFault(
                         f"no brain process called within {_CALL_S:g} s: rank 0 must run on this machine"

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from typing import NamedTuple, Self
@@ -81,12 +83,15 @@ class Kernel:
             BrainFault: The process can't be started, or was lost.
             ConfigurationError: It refused its configuration.
         """
-        process = await asyncio.to_thread(KernelProcess, command, {}, _LOOK_EVERY_S)
-        connection = process.pipe.duplicate()
-        connection.setblocking(False)
-        kernel = cls(process)
-        kernel._on_progress = on_progress
-        await asyncio.get_running_loop().create_connection(lambda: kernel._frames, sock=connection)
+        abandoned = threading.Event()
+        opening = asyncio.create_task(cls._open(command, abandoned, on_progress))
+        try:
+            kernel = await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            abandoned.set()
+            with contextlib.suppress(BrainFault):
+                await (await opening).end("is not wanted any more")
+            raise
         kernel._watching = asyncio.create_task(kernel._watch(stall_s))
         try:
             describe = pb.Describe(protocol_version=PROTOCOL_VERSION)
@@ -98,6 +103,19 @@ class Kernel:
             await kernel.end("could not be started")
             raise
         kernel.description, kernel._on_progress = reply.description, None
+        return kernel
+
+    @classmethod
+    async def _open(
+        cls, command: Sequence[str], abandoned: threading.Event, on_progress: ProgressListener | None
+    ) -> Self:
+        """Start the process and connect its pipe to the event loop."""
+        process = await asyncio.to_thread(KernelProcess, command, {}, _LOOK_EVERY_S, abandoned)
+        connection = process.pipe.duplicate()
+        connection.setblocking(False)
+        kernel = cls(process)
+        kernel._on_progress = on_progress
+        await asyncio.get_running_loop().create_connection(lambda: kernel._frames, sock=connection)
         return kernel
 
     @property

@@ -97,7 +97,8 @@ class Pool:
         """End all kernels."""
         tasks = self._keepers + [seat.returning for seat in self.seats if seat.returning is not None]
         for task in tasks:
-            task.cancel()
+            if not task.cancelling():  # a second time would break off the end of what it has started
+                task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         kernels = [seat.kernel for seat in self.seats if seat.kernel is not None]
         await asyncio.gather(*(kernel.end() for kernel in kernels))
