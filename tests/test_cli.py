@@ -14,7 +14,9 @@ from pathlib import Path
 import click
 import pytest
 import typer
+from bridge_processes import listening, tree_of, wait_until_gone
 from rich.text import Text
+from server_tools import wait_for
 
 from robobrain import recording
 from robobrain.cli.app import app
@@ -250,6 +252,17 @@ def test_bench_link_compares_both_links_of_a_brain_that_computes_nothing(tmp_pat
     for link in ("pipe", "gRPC"):
         assert re.search(rf"idle +{link} +0 +0\.000", done.stdout)
     assert "idle: gRPC adds" in done.stdout
+
+
+@pytest.mark.parametrize("brain", [["--idle"], ["--brain", "tiny", "--grpc"]])
+def test_a_killed_bench_link_leaves_no_server(brain: list[str]) -> None:
+    with subprocess.Popen(
+        [*COMMAND, "bench", "link", *brain, "--exchanges", "1000000"], stdout=subprocess.DEVNULL
+    ) as process:
+        wait_for(lambda: bool(listening(tree_of(process.pid))), limit_s=60.0)
+        family = tree_of(process.pid)
+        process.kill()
+    assert not wait_until_gone(family)
 
 
 def test_bench_link_refuses_ranks_over_grpc(tmp_path: Path) -> None:

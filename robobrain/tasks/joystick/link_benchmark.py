@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import yaml
 
+from robobrain.bridge import tie
 from robobrain.errors import BrainFault
 from robobrain.seeding import generator
 
@@ -118,7 +119,7 @@ def served(brain: str, *options: str) -> Iterator[str]:
     """
     with TemporaryDirectory() as folder:
         place = Path(folder) / "place.json"
-        command = [sys.executable, "-c", "from robobrain.cli import main; main()", "serve", "--brain", brain]
+        command = [sys.executable, tie.__file__, sys.executable, "-m", "robobrain", "serve", "--brain", brain]
         command += [*options, "--no-spikes", "--rendezvous", str(place), "--listen", "127.0.0.1:0"]
         with subprocess.Popen(
             command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
@@ -149,19 +150,26 @@ def _served_idle() -> Iterator[str]:
     process.start()
     theirs.close()
     try:
-        yield ours.recv()
-    except EOFError:
-        raise BrainFault("the server of the idle brain ended before it was ready") from None
+        yield _received(ours)
     finally:
         process.terminate()
         process.join()
 
 
+def _received(end: Connection) -> str:
+    try:
+        return str(end.recv())
+    except EOFError:
+        raise BrainFault("the server of the idle brain ended before it was ready") from None
+
+
 def _serve_idle(ready: Connection) -> None:
-    """Serve on a free port until asked to end, and send the address."""
+    """Serve on a free port until asked to end, or the benchmark is gone, and send the address."""
+    from robobrain.brain.holder import end_with_parent  # noqa: PLC0415
     from robobrain.bridge.security import Address  # noqa: PLC0415
     from robobrain.bridge.server import ServerConfig, serve  # noqa: PLC0415
 
+    end_with_parent()
     config = ServerConfig(command=_idle_command(), listen=Address(host="127.0.0.1", port=0))
     asyncio.run(serve(config, on_ready=lambda address: ready.send(str(address))))
 
