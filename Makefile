@@ -2,6 +2,7 @@
 VENV := .venv/bin
 OUT ?= runs/demo
 JOBS ?= 2
+NEURONS := $(wildcard robobrain/brain/nest_module/*)
 
 .PHONY: demo test lint format protos setup mpi test-mpi clean
 
@@ -31,13 +32,13 @@ setup: .venv/.ready-dev
 
 mpi: .venv-mpi/.ready  ## NEST with MPI in .venv-mpi: built by pip, or from NEST_MPI_WHEEL=path
 
-.venv-mpi/.ready: pyproject.toml scripts/setup_mpi.sh
+.venv-mpi/.ready: pyproject.toml scripts/setup_mpi.sh $(NEURONS)
 	./scripts/setup_mpi.sh
 
 test-mpi: mpi  ## the tests of ranks, under SLURM too where it is installed
 	.venv-mpi/bin/pytest tests/test_mpi.py tests/test_slurm.py
 
-.venv/.ready-%: pyproject.toml scripts/setup.sh
+.venv/.ready-%: pyproject.toml scripts/setup.sh $(NEURONS)
 	./scripts/setup.sh $*
 
 clean:

@@ -42,7 +42,7 @@ done
 
 if [ "${SYSTEM_PACKAGES:-yes}" != no ]; then
     if [ -n "$wheel" ]; then
-        need_debian openmpi-bin libopenmpi3 libgomp1 libgsl27 libltdl7
+        need_debian openmpi-bin libopenmpi-dev libgomp1 libgsl27 libltdl7 g++
     else
         need_debian openmpi-bin libopenmpi-dev libgsl-dev libltdl-dev libboost-dev g++ cmake make
     fi
@@ -59,4 +59,6 @@ fi
 $pip --editable '.[server,mpi]' 'pytest>=8.3,<10' 'pytest-timeout>=2.3,<3'
 $venv/bin/python -c 'import nest, sys; sys.exit(not nest.build_info["have_mpi"])' >/dev/null ||
     fail "the NEST in $venv has no MPI. Remove $venv, and clear what pip has kept with: pip cache remove nest_simulator"
+$venv/bin/robobrain brain compile >/dev/null ||
+    echo "setup_mpi: the above keeps packed neurons from being compiled; brains are built from NEST's own, at half the speed." >&2
 touch $venv/.ready

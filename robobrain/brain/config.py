@@ -45,6 +45,7 @@ class KernelConfig:
         ranks: MPI processes that a launcher starts, 0 for as many as it starts; None for one without MPI.
             ``ranks`` times ``threads`` is the number of virtual processes that a run depends on.
         resets: ``copy`` or ``reinitialisation`` (see `robobrain.bridge.messages.Resets`); ranks can't copy.
+        neurons: ``packed`` or ``nest`` (see `robobrain.brain.packed`).
     """
 
     brain: str
@@ -58,6 +59,7 @@ class KernelConfig:
     snapshot_bytes: int | None = None
     ranks: int | None = None
     resets: str = "copy"
+    neurons: str = "nest"
 
 
 def checked_exchange_ms(exchange_ms: float) -> float:
@@ -92,6 +94,7 @@ def kernel_config(
     snapshot_bytes: int | None = None,
     ranks: int | None = None,
     resets: str = "copy",
+    neurons: str | None = None,
 ) -> KernelConfig:
     """Check the values and fill in the size's own number of threads.
 
@@ -101,6 +104,7 @@ def kernel_config(
     from robobrain.brain.capacity import check_fits  # noqa: PLC0415
     from robobrain.brain.choice import choose  # noqa: PLC0415 - keeps the import of environments cheap
     from robobrain.brain.interfaces import load_interfaces  # noqa: PLC0415
+    from robobrain.brain.packed import neuron_models  # noqa: PLC0415
     from robobrain.brain.resets import resets_of  # noqa: PLC0415
 
     period_ms = checked_exchange_ms(exchange_ms)
@@ -131,6 +135,7 @@ def kernel_config(
         snapshot_bytes=limits.private_bytes,
         ranks=None if ranks is None else int(ranks),
         resets=resets_of({"ranks": ranks, "resets": resets}).value,
+        neurons=neuron_models(neurons).value,
     )
 
 
@@ -171,6 +176,7 @@ def local_brain(
     ranks: int | None = None,
     launcher: str | None = None,
     resets: str = "copy",
+    neurons: str | None = None,
     on_progress: Callable[[str, float], None] | None = None,
 ) -> LocalBrain:
     """Start a brain in a process of its own and wait until it is built and settled.
@@ -189,6 +195,7 @@ def local_brain(
         ranks: MPI processes of ``threads`` threads each; None for one process without MPI.
         launcher: Command that starts them (see `mpi_launcher`); alone it decides on their number.
         resets: ``copy`` or ``reinitialisation`` (see `robobrain.bridge.messages.Resets`); ranks can't copy.
+        neurons: ``packed`` or ``nest``, with the same spikes; None for packed where they are compiled.
         on_progress: Called with phase and fraction done while the brain is built.
 
     Raises:
@@ -210,6 +217,7 @@ def local_brain(
         snapshot_bytes=snapshot_bytes,
         ranks=0 if ranks is None and launcher is not None else ranks,
         resets=resets,
+        neurons=neurons,
     )
     command = kernel_command(dataclasses.asdict(config), launcher=mpi_launcher(ranks, launcher))
     link = LocalBrain(command, on_progress=on_progress)

@@ -20,6 +20,7 @@ from robobrain.brain.instruments import Instruments
 from robobrain.brain.interfaces import load_devices, load_interfaces
 from robobrain.brain.network import Network
 from robobrain.brain.nodes import Nodes
+from robobrain.brain.packed import NeuronModels, neuron_models
 from robobrain.brain.panel import Panel, PortRow, input_ports, output_ports
 from robobrain.brain.ranks import ranks
 from robobrain.brain.resets import resets_of
@@ -65,7 +66,9 @@ class BrainModel:
         """Build and settle what ``config`` describes (fields: `robobrain.brain.config.KernelConfig`)."""
         alterations = Alterations.of(config.get("alterations"))
         spec = choose(config["brain"]).spec(seed=config.get("seed"), alterations=alterations)
-        self._network = Network(spec, threads=config.get("threads"), progress=progress)
+        self._neurons = neuron_models(config.get("neurons"))
+        packed = self._neurons is NeuronModels.PACKED
+        self._network = Network(spec, threads=config.get("threads"), packed=packed, progress=progress)
         self._nest = self._network.nest
         self.threads = self._network.threads
         self._exchange_ms = float(config["exchange_ms"])
@@ -250,6 +253,7 @@ class BrainModel:
                 populations,
                 populations,
                 min_delay_ms=self._network.min_delay_ms,
+                log=self._network.spike_log(),
                 per_population=None if record is True else record,
             )
         self._network.build_ms["instrument"] = (time.perf_counter() - start) * 1e3
@@ -287,6 +291,7 @@ class BrainModel:
             identity=spec.identity,
             brain=spec.label,
             nest_version=self._nest.__version__,
+            neuron_models=self._neurons.value,
             ranks=ranks().size,
             threads=self.threads,
             resolution_ms=spec.resolution_ms,

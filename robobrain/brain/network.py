@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 from robobrain.brain.alterations import EVERYWHERE
 from robobrain.brain.axons import first_legs_ms, is_slow, noise_leg_ms
 from robobrain.brain.nodes import Nodes
+from robobrain.brain.packed import MODELS, SpikeLog, module_path
 from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation
 from robobrain.brain.sheet import Sheet, draw_synapses
@@ -84,6 +86,7 @@ class Network:
         synapses: Number of recurrent synapses by projection (pre, post, receptor).
         noise_synapses: Number of synapses from the pool of background relays.
         generators: Sources of the background input.
+        module: Module of the packed neurons that it is built from; None for NEST's own.
         build_ms: Wall time of each phase.
     """
 
@@ -93,6 +96,7 @@ class Network:
         *,
         threads: int | None = None,
         replay: Mapping[str, float] | None = None,
+        packed: Path | bool = True,
         progress: Progress | None = None,
     ) -> None:
         """Reset the kernel and build.
@@ -102,6 +106,8 @@ class Network:
             threads: Threads of the kernel; None for the size's own.
             replay: Rates (Hz) by population: open loop, where each of these populations sends through
                 stand-ins that fire as Poisson trains at that rate whatever it does itself.
+            packed: Build from packed neurons where they are compiled (True), from NEST's own (False), or from
+                the packed ones of this module.
             progress: Called with phase and fraction done.
         """
         import nest  # noqa: PLC0415 - heavy, and only kernel processes need it
@@ -116,6 +122,7 @@ class Network:
         self.noise_synapses = 0
         self.generators: list[Any] = []
         self.build_ms: dict[str, float] = {}
+        self.module = module_path() if packed is True else packed or None
         self._report = progress or (lambda phase, fraction: None)
         self._prepare_kernel()
         with self._phase("create"):
@@ -131,6 +138,10 @@ class Network:
     def min_delay_ms(self) -> float:
         """Shortest delay in the kernel: exchanges are multiples of it."""
         return float(self.nest.min_delay)
+
+    def spike_log(self) -> SpikeLog | None:
+        """Return where the packed neurons log their spikes; None where there are none."""
+        return None if self.module is None else SpikeLog(self.module, self.threads)
 
     def kernel_counts(self) -> KernelCounts:
         """Ask NEST itself for the neurons of all populations and the synapses between them."""
@@ -192,6 +203,8 @@ class Network:
         self.nest.resolution = self.spec.resolution_ms
         self.nest.local_num_threads = self.threads
         self.nest.rng_seed = nest_seed(self.spec.seed, "network")
+        if self.module is not None:
+            self.nest.Install(str(self.module))
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -220,14 +233,19 @@ class Network:
     def _nodes_of(self, population: Population, params: dict[str, Any]) -> Any:
         """Create neurons; an array among ``params`` has one value for each."""
         if ranks().size == 1:  # one call costs half of two
-            return self.nest.Create(population.model, population.size, params=params)
+            return self._created(population.model, population.size, params)
         potentials = params.pop(
             "V_m", None
         )  # where there are ranks, NEST takes no values of other ranks' nodes
-        nodes = self.nest.Create(population.model, population.size, params=params)
+        nodes = self._created(population.model, population.size, params)
         if potentials is not None:
             Nodes(nodes).set([{"V_m": value} for value in potentials.tolist()])
         return nodes
+
+    def _created(self, model: str, number: int, params: dict[str, Any] | None = None) -> Any:
+        """Create nodes of one of NEST's models, or packed ones that compute the same."""
+        built = model if self.module is None else MODELS.get(model, model)
+        return self.nest.Create(built, number, params=params)
 
     def _senders(self, replay: Mapping[str, float]) -> dict[str, int]:
         """Return the first identifier of the nodes that send in the name of each population."""
@@ -243,7 +261,7 @@ class Network:
 
     def _relays(self, from_id: int, size: int, delay_ms: float) -> Axons:
         """Create a relay for each of the nodes from ``from_id`` on; it repeats that node's spikes later."""
-        relays = Axons(int(self.nest.Create("parrot_neuron", size)[0].global_id), delay_ms)
+        relays = Axons(int(self._created("parrot_neuron", size)[0].global_id), delay_ms)
         legs = {"weight": np.ones(size), "delay": np.full(size, delay_ms)}
         sources, targets = (np.arange(first_id, first_id + size) for first_id in (from_id, relays.first_id))
         self._connect_columns(sources, targets, legs)
@@ -312,7 +330,7 @@ class Network:
 
     def _poisson_relays(self, number: int, rate_hz: float) -> int:
         """Create neurons that fire as independent Poisson trains; return the first identifier."""
-        relays = self.nest.Create("parrot_neuron", number)
+        relays = self._created("parrot_neuron", number)
         source = self._generator(rate_hz)
         self.nest.Connect(source, relays, "all_to_all", {"delay": CYCLE_MS})
         return int(relays[0].global_id)

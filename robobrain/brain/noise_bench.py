@@ -110,7 +110,7 @@ class _Bench:
         spent_s = time.process_time() - start
         events = recorder.events
         senders, times_ms = np.asarray(events["senders"]), np.asarray(events["times"])
-        trains = [times_ms[senders == cell] for cell in cells[:SAMPLE].tolist()]
+        trains = [times_ms[senders == cell] for cell in cells.tolist()[:SAMPLE]]
         found = spike_statistics(trains, start_ms, start_ms + duration_ms)
         return NoiseEffect(
             kind=kind,

@@ -9,13 +9,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.brain.nodes import Floats, Nodes
+from robobrain.brain.packed import MODELS, RECORDED, SENDER_BITS, SpikeLog
+from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation, Selector, evenly_spread, select_groups
 from robobrain.errors import ConfigurationError
 
 CHUNK_MS = 600.0
 """Model time between two chunks. With what the recording side holds, it bounds what a crash can cost."""
-
-_SENDER_BITS = 32
 
 
 class SpikeChunk(NamedTuple):
@@ -28,11 +28,12 @@ class SpikeChunk(NamedTuple):
 class SpikeTap:
     """Records the spikes of chosen populations and hands them out in chunks, none lost, none twice.
 
-    Reading a memory recorder costs its whole history (70 ns per spike) and NEST refuses to clear it between
-    ``Prepare`` and ``Cleanup``; so about every ``chunk_ms`` of model time it is read and cleared between the
-    two. ``Prepare`` visits every neuron (1 ms at 10,000). Between the chunks a recorder costs the delivery of
-    each spike, which is the time to fetch the neuron's own connection from memory: a synapse without a weight
-    of its own, the smallest that NEST has, takes half of the time and three quarters of the memory.
+    Packed neurons log their spikes themselves. Those of NEST need a recorder. Reading a memory recorder
+    costs its whole history (70 ns per spike) and NEST refuses to clear it between ``Prepare`` and
+    ``Cleanup``; so about every ``chunk_ms`` of model time it is read and cleared between the two.
+    ``Prepare`` visits every neuron (1 ms at 10,000). Between the chunks a recorder costs the delivery of
+    each spike, which is the time to fetch the neuron's own connection from memory: a synapse without a
+    weight of its own, the smallest that NEST has, takes half of the time and three quarters of the memory.
     Nothing but memory of this process is used, so a fork continues it, prepared or not.
     """
 
@@ -43,16 +44,18 @@ class SpikeTap:
         names: Iterable[str],
         *,
         min_delay_ms: float,
+        log: SpikeLog | None = None,
         per_population: int | None = None,
         chunk_ms: float = CHUNK_MS,
     ) -> None:
-        """Create and connect the recorder; call before ``nest.Prepare``.
+        """Begin to record; call before ``nest.Prepare``.
 
         Args:
             nest: The NEST module.
             populations: All populations of the brain, by name.
             names: The populations to record.
             min_delay_ms: Smallest delay of the network's connections.
+            log: Where the packed neurons log their spikes, if there are any.
             per_population: Record at most this many cells of each, evenly spread (each costs 24 kB).
             chunk_ms: Model time between two chunks.
         """
@@ -60,19 +63,26 @@ class SpikeTap:
             raise ConfigurationError(
                 f"chunk_ms = {chunk_ms} and per_population = {per_population} must be positive"
             )
-        self._nest = nest
+        self._nest, self._log = nest, log
         self._chunk_ms = chunk_ms
         self._since_ms = 0.0
-        recorder = nest.Create("spike_recorder")
-        self._node = Nodes(recorder)
+        self._recorder: Nodes | None = None
         self._resolution_ms = float(nest.resolution)
         self.recorded: dict[str, NDArray[np.int64]] = {}
-        synapse = {"synapse_model": "static_synapse_hom_w", "delay": min_delay_ms}
+        recorder = None
         for name in names:
             (population, ids), *_ = select_groups(Selector(population=name), populations)
             ids = ids[evenly_spread(population.size, min(population.size, per_population or population.size))]
-            nest.Connect(nest.NodeCollection(ids), recorder, "all_to_all", synapse)
+            nodes = nest.NodeCollection(ids)
+            if nodes[0].get("model") in MODELS.values():
+                nodes.set({RECORDED: True})
+            else:
+                recorder = recorder or nest.Create("spike_recorder")
+                synapse = {"synapse_model": "static_synapse_hom_w", "delay": min_delay_ms}
+                nest.Connect(nodes, recorder, "all_to_all", synapse)
             self.recorded[name] = ids
+        if recorder is not None:
+            self._recorder = Nodes(recorder)
 
     def advance(self, run_ms: float) -> SpikeChunk | None:
         """Count ``run_ms`` of model time after a ``Run``; return the chunk if one is due, else None.
@@ -87,24 +97,29 @@ class SpikeTap:
 
         Call it between ``Prepare`` and ``Cleanup``; the kernel is left in the same state.
         """
-        self._nest.Cleanup()
-        events = self._node.events()
-        t_ms = np.asarray(events["times"], dtype=np.float64)
-        sender = np.asarray(events["senders"]).astype(np.uint32)
-        self._node.clear()
-        self._nest.Prepare()
         self._since_ms = 0.0
-        return _sorted(t_ms, sender, self._resolution_ms)
+        keys = np.concatenate([self._logged(), self._delivered()])
+        keys.sort()
+        steps = (keys >> SENDER_BITS).astype(np.float64)
+        return SpikeChunk(steps * self._resolution_ms, keys.astype(np.uint32))
 
+    def _logged(self) -> NDArray[np.int64]:
+        if self._log is None:
+            return np.empty(0, dtype=np.int64)
+        spikes = self._log.take()
+        if ranks().size == 1:
+            return spikes
+        return np.concatenate(ranks().gathered(spikes) or [spikes[:0]])
 
-def _sorted(t_ms: Floats, sender: NDArray[np.uint32], resolution_ms: float) -> SpikeChunk:
-    """Return the spikes sorted by time, then by sender.
-
-    One integer per spike sorts ten times as fast as two keys. Times are the grid's again afterwards.
-    """
-    keys = np.rint(t_ms / resolution_ms).astype(np.int64)
-    keys <<= _SENDER_BITS
-    keys |= sender
-    keys.sort()
-    steps = (keys >> _SENDER_BITS).astype(np.float64)
-    return SpikeChunk(steps * resolution_ms, keys.astype(np.uint32))
+    def _delivered(self) -> NDArray[np.int64]:
+        """Return what the recorder has, one integer per spike: they sort ten times as fast as two keys."""
+        if self._recorder is None:
+            return np.empty(0, dtype=np.int64)
+        self._nest.Cleanup()
+        events = self._recorder.events()
+        self._recorder.clear()
+        self._nest.Prepare()
+        keys = np.rint(np.asarray(events["times"]) / self._resolution_ms).astype(np.int64)
+        keys <<= SENDER_BITS
+        keys |= np.asarray(events["senders"]).astype(np.int64)
+        return keys

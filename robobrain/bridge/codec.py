@@ -94,6 +94,7 @@ def encode_description(description: Description) -> pb.Description:
         ],
         snapshot_limit=description.snapshot_limit,
         resets=_RESETS[description.resets],
+        neuron_models=description.neuron_models,
     )
 
 
@@ -141,6 +142,7 @@ def decode_description(message: pb.Description) -> Description:
         ),
         snapshot_limit=message.snapshot_limit,
         resets=next((kind for kind, code in _RESETS.items() if code == message.resets), Resets.COPY),
+        neuron_models=message.neuron_models or "nest",
     )
 
 

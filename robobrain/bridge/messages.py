@@ -112,6 +112,7 @@ class Description:
         histories: Samples that come with the readings every few exchanges.
         snapshot_limit: Number of instants that it can keep; 0 where it can only return to the settled state.
         resets: How it returns there.
+        neuron_models: ``packed`` or ``nest``: whose code computes the neurons. The spikes are the same.
     """
 
     protocol_version: str = PROTOCOL_VERSION
@@ -132,6 +133,7 @@ class Description:
     histories: tuple[History, ...] = ()
     snapshot_limit: int = 0
     resets: Resets = Resets.COPY
+    neuron_models: str = "nest"
 
     @property
     def input_size(self) -> int:

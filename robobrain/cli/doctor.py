@@ -16,7 +16,7 @@ PACKAGES = ("nest-simulator", "mujoco", "gymnasium", "grpcio", "protobuf", "nump
 
 
 def doctor() -> None:
-    """Print versions, cores, and whether pictures can be rendered; exit 1 if something needed is missing."""
+    """Print versions, cores, neurons, and whether pictures can be made; exit 1 if a part is missing."""
     table = Table("what", "found", show_header=False, box=None)
     table.add_row("python", platform.python_version())
     table.add_row("system", f"{platform.system()} {platform.machine()}")
@@ -28,10 +28,19 @@ def doctor() -> None:
         except importlib.metadata.PackageNotFoundError:
             missing = True
             table.add_row(package, Text.assemble(("missing", "red"), ": pip install robobrain"))
+    table.add_row("neurons", _neurons())
     table.add_row("rendering", _rendering())
     console.print(table)
     if missing:
         raise typer.Exit(1)
+
+
+def _neurons() -> Text:
+    from robobrain.brain.packed import module_path  # noqa: PLC0415
+
+    if module_path() is not None:
+        return Text("packed")
+    return Text.assemble(("NEST's own", "yellow"), ": robobrain brain compile makes brains twice as fast")
 
 
 def _rendering() -> Text:

@@ -124,7 +124,7 @@ class BuildPhase(_message.Message):
     def __init__(self, name: _Optional[str] = ..., duration_ms: _Optional[float] = ...) -> None: ...
 
 class Description(_message.Message):
-    __slots__ = ("protocol_version", "identity", "brain", "nest_version", "ranks", "threads", "resolution_ms", "exchange_ms", "settle_ms", "neurons", "synapses", "inputs", "outputs", "populations", "build", "histories", "snapshot_limit", "resets")
+    __slots__ = ("protocol_version", "identity", "brain", "nest_version", "ranks", "threads", "resolution_ms", "exchange_ms", "settle_ms", "neurons", "synapses", "inputs", "outputs", "populations", "build", "histories", "snapshot_limit", "resets", "neuron_models")
     PROTOCOL_VERSION_FIELD_NUMBER: _ClassVar[int]
     IDENTITY_FIELD_NUMBER: _ClassVar[int]
     BRAIN_FIELD_NUMBER: _ClassVar[int]
@@ -143,6 +143,7 @@ class Description(_message.Message):
     HISTORIES_FIELD_NUMBER: _ClassVar[int]
     SNAPSHOT_LIMIT_FIELD_NUMBER: _ClassVar[int]
     RESETS_FIELD_NUMBER: _ClassVar[int]
+    NEURON_MODELS_FIELD_NUMBER: _ClassVar[int]
     protocol_version: str
     identity: str
     brain: str
@@ -161,7 +162,8 @@ class Description(_message.Message):
     histories: _containers.RepeatedCompositeFieldContainer[History]
     snapshot_limit: int
     resets: ResetMethod
-    def __init__(self, protocol_version: _Optional[str] = ..., identity: _Optional[str] = ..., brain: _Optional[str] = ..., nest_version: _Optional[str] = ..., ranks: _Optional[int] = ..., threads: _Optional[int] = ..., resolution_ms: _Optional[float] = ..., exchange_ms: _Optional[float] = ..., settle_ms: _Optional[float] = ..., neurons: _Optional[int] = ..., synapses: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., populations: _Optional[_Iterable[_Union[PopulationInfo, _Mapping]]] = ..., build: _Optional[_Iterable[_Union[BuildPhase, _Mapping]]] = ..., histories: _Optional[_Iterable[_Union[History, _Mapping]]] = ..., snapshot_limit: _Optional[int] = ..., resets: _Optional[_Union[ResetMethod, str]] = ...) -> None: ...
+    neuron_models: str
+    def __init__(self, protocol_version: _Optional[str] = ..., identity: _Optional[str] = ..., brain: _Optional[str] = ..., nest_version: _Optional[str] = ..., ranks: _Optional[int] = ..., threads: _Optional[int] = ..., resolution_ms: _Optional[float] = ..., exchange_ms: _Optional[float] = ..., settle_ms: _Optional[float] = ..., neurons: _Optional[int] = ..., synapses: _Optional[int] = ..., inputs: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., outputs: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., populations: _Optional[_Iterable[_Union[PopulationInfo, _Mapping]]] = ..., build: _Optional[_Iterable[_Union[BuildPhase, _Mapping]]] = ..., histories: _Optional[_Iterable[_Union[History, _Mapping]]] = ..., snapshot_limit: _Optional[int] = ..., resets: _Optional[_Union[ResetMethod, str]] = ..., neuron_models: _Optional[str] = ...) -> None: ...
 
 class History(_message.Message):
     __slots__ = ("name", "unit", "columns", "interval_ms", "description")

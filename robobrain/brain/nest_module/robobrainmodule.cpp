@@ -1,0 +1,57 @@
+// Robobrain's extension module of NEST: the same neurons in less memory, and a log of their spikes.
+
+// NEST's headers look for Boost where it was built with it; nothing here needs it.
+#include "config.h"
+#undef HAVE_BOOST
+
+#include "nest_extension_interface.h"
+
+#include "neuron.h"
+#include "relay.h"
+
+namespace robobrain
+{
+
+class Module : public nest::NESTExtensionInterface
+{
+public:
+  // NEST calls it when the module is loaded and again when the number of threads changes; there are no nodes then.
+  void
+  initialize() override
+  {
+    const size_t threads = nest::kernel().vp_manager.get_num_threads();
+    inboxes.assign( threads, Inbox() );
+    spike_logs.assign( threads, {} );
+    auto& models = nest::kernel().model_manager;
+    models.register_node_model< PackedAlpha >( "iaf_psc_alpha_packed" );
+    models.register_node_model< PackedExponential >( "iaf_psc_exp_packed" );
+    models.register_node_model< PackedRelay >( "parrot_neuron_packed" );
+  }
+};
+
+}
+
+robobrain::Module robobrainmodule_LTX_module;
+
+extern "C"
+{
+
+// Gives the address of the spikes that a thread has logged, and returns their number.
+size_t
+robobrain_logged_spikes( const size_t thread, const std::int64_t** spikes )
+{
+  const auto& log = robobrain::spike_logs.at( thread );
+  *spikes = log.data();
+  return log.size();
+}
+
+void
+robobrain_forget_spikes()
+{
+  for ( auto& log : robobrain::spike_logs )
+  {
+    log.clear();
+  }
+}
+
+}

@@ -1,0 +1,188 @@
+"""Packed neurons: NEST's own, with their state close together, as an extension module of NEST.
+
+An update of NEST's neurons spends most of its time waiting for memory. The packed ones compute the same,
+operation by operation, from a few times less of it: spikes and potentials are equal to the last bit. The
+module is C++ and belongs to one build of NEST, so it is compiled where it is used (``robobrain brain
+compile``); without it a brain is built from NEST's own neurons.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import importlib.util
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from enum import StrEnum
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from robobrain.errors import ConfigurationError, choices
+
+MODELS: Final = {
+    "iaf_psc_alpha": "iaf_psc_alpha_packed",
+    "iaf_psc_exp": "iaf_psc_exp_packed",
+    "parrot_neuron": "parrot_neuron_packed",
+}
+"""NEST's models and the packed ones that compute the same."""
+
+RECORDED: Final = "recorded"
+"""Parameter of a packed neuron: whether it logs its spikes."""
+SENDER_BITS: Final = 32
+"""Bits of a logged spike that hold the neuron's identifier; those above hold the step."""
+
+_SOURCES: Final = Path(__file__).parent / "nest_module"
+_NAME: Final = "robobrainmodule"
+_FLAGS: Final = ("-std=c++20", "-O3", "-DNDEBUG", "-fopenmp", "-fPIC")
+_OLD_STRINGS: Final = b"_ZN4nest14install_moduleERKSs"
+"""A function of a NEST whose strings are of the C++ library's old layout, as in its published wheels."""
+_COMPILE_S: Final = 600.0
+_CHECK_S: Final = 600.0
+
+
+class NeuronModels(StrEnum):
+    """Which neurons a brain is built from; its spikes do not depend on it."""
+
+    PACKED = "packed"
+    NEST = "nest"
+
+
+def module_path() -> Path | None:
+    """Return the compiled module for this NEST and this version of robobrain; None if there is none."""
+    kernel = _kernel_file()
+    path = None if kernel is None else _place(kernel) / f"{_NAME}.so"
+    return path if path is not None and path.is_file() else None
+
+
+def neuron_models(wanted: str | None) -> NeuronModels:
+    """Return the neurons to build from: those ``wanted``, or packed ones where they are compiled.
+
+    Raises:
+        ConfigurationError: The name is unknown, or packed neurons are not compiled.
+    """
+    if wanted is None:
+        return NeuronModels.NEST if module_path() is None else NeuronModels.PACKED
+    if wanted not in list(NeuronModels):
+        raise ConfigurationError(
+            f"unknown neurons {wanted!r:.40}; use one of: {choices(wanted, NeuronModels)}"
+        )
+    if wanted == NeuronModels.PACKED and module_path() is None:
+        raise ConfigurationError(
+            "packed neurons are not compiled for this NEST; run 'robobrain brain compile', or use NEST's own"
+        )
+    return NeuronModels(wanted)
+
+
+def compile_module() -> Path:
+    """Compile the module for this NEST, check its spikes against NEST's own neurons, and return where it is.
+
+    Raises:
+        ConfigurationError: There is no NEST or no compiler, the place can't be written, or the module does
+            not compile or does not fire as NEST's neurons do; then there is none.
+    """
+    kernel = _kernel_file()
+    if kernel is None:
+        raise ConfigurationError("NEST is not installed here; install nest-simulator")
+    place = _place(kernel)
+    try:
+        place.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=place.parent) as work:
+            made = _compile(kernel, Path(work))
+            _check(made)
+            place.mkdir(exist_ok=True)
+            made.replace(place / made.name)
+    except OSError as error:
+        raise ConfigurationError(f"packed neurons can't be compiled to {place.parent}: {error}") from None
+    for old in place.parent.iterdir():
+        if old != place:
+            shutil.rmtree(old, ignore_errors=True)
+    return place / f"{_NAME}.so"
+
+
+class SpikeLog:
+    """The spikes of those packed neurons of this process whose parameter `RECORDED` is true."""
+
+    def __init__(self, module: Path, threads: int) -> None:
+        """Find the log in the ``module`` that the kernel has loaded, with so many threads."""
+        self._threads = threads
+        self._library = ctypes.CDLL(str(module))
+        self._library.robobrain_logged_spikes.restype = ctypes.c_size_t
+
+    def take(self) -> NDArray[np.int64]:
+        """Return the spikes since the last call, in no order: steps and identifiers (see `SENDER_BITS`)."""
+        parts = [self._logged(thread) for thread in range(self._threads)]
+        self._library.robobrain_forget_spikes()
+        return np.concatenate(parts)
+
+    def _logged(self, thread: int) -> NDArray[np.int64]:
+        address = ctypes.POINTER(ctypes.c_int64)()
+        number = self._library.robobrain_logged_spikes(ctypes.c_size_t(thread), ctypes.byref(address))
+        return np.ctypeslib.as_array(address, (number,)).copy() if number else np.empty(0, dtype=np.int64)
+
+
+def _kernel_file() -> Path | None:
+    """Return the library with NEST's kernel, None if there is none; NEST is not imported for it."""
+    spec = importlib.util.find_spec("nest")
+    if spec is None or spec.origin is None:
+        return None
+    return next(iter(sorted(Path(spec.origin).parent.glob("nestkernel_api*.so"))), None)
+
+
+def _place(kernel: Path) -> Path:
+    """Return the folder of the module for this NEST and these sources, in the Python environment of both."""
+    built = kernel.stat()
+    digest = hashlib.sha256(repr((built.st_size, built.st_mtime_ns, _FLAGS)).encode())
+    for source in sorted(_SOURCES.iterdir()):
+        digest.update(source.read_bytes())
+    return Path(sys.prefix) / "lib" / "robobrain" / digest.hexdigest()[:16]
+
+
+def _compile(kernel: Path, folder: Path) -> Path:
+    places = (kernel.parent / "include" / "nest", Path(sys.prefix) / "include" / "nest")
+    headers = next((place for place in places if (place / "nest_extension_interface.h").is_file()), None)
+    if headers is None:
+        raise ConfigurationError(f"NEST's C++ headers are neither in {places[0]} nor in {places[1]}")
+    compiler = _compiler(with_mpi="#define HAVE_MPI 1" in (headers / "config.h").read_text(encoding="utf-8"))
+    strings = ["-D_GLIBCXX_USE_CXX11_ABI=0"] if _OLD_STRINGS in kernel.read_bytes() else []
+    objects, module = folder / f"{_NAME}.o", folder / f"{_NAME}.so"
+    source = str(_SOURCES / f"{_NAME}.cpp")
+    compiled = [compiler, *_FLAGS, *strings, "-isystem", str(headers), "-c", source, "-o", str(objects)]
+    _run(compiled, _COMPILE_S)
+    # Linked without OpenMP: NEST has loaded its own, and a second one would count threads anew.
+    _run([compiler, "-shared", str(objects), "-o", str(module)], _COMPILE_S)
+    return module
+
+
+def _compiler(*, with_mpi: bool) -> str:
+    wanted = ("mpicxx",) if with_mpi else ("g++", "clang++")
+    found = (os.environ.get("CXX"), *map(shutil.which, wanted))
+    compiler = next(filter(None, found), None)
+    if compiler is None:
+        package = "libopenmpi-dev and g++" if with_mpi else "g++"
+        raise ConfigurationError(
+            f"no C++ compiler found ({', '.join(wanted)}); install {package}, or name one in the variable CXX"
+        )
+    return compiler
+
+
+def _check(module: Path) -> None:
+    """Compare the spikes in a process of its own: a module that does not fit could end it."""
+    _run([sys.executable, "-m", "robobrain.brain.packed_check", str(module)], _CHECK_S)
+
+
+def _run(command: list[str], timeout_s: float) -> None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=timeout_s, check=False)
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise ConfigurationError(f"packed neurons can't be compiled: {error}") from None
+    if done.returncode:
+        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+        raise ConfigurationError(
+            f"packed neurons can't be compiled; {Path(command[0]).name} ended with {done.returncode}:\n{said}"
+        )

@@ -1,0 +1,273 @@
+"""Packed neurons: the same as NEST's own to the last bit, and an error wherever they can't be had."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from robobrain.brain import packed
+from robobrain.brain.choice import choose
+from robobrain.brain.config import local_brain
+from robobrain.brain.network import Network
+from robobrain.brain.packed import MODELS, RECORDED, SENDER_BITS, NeuronModels, SpikeLog, module_path
+from robobrain.brain.spike_tap import SpikeTap
+from robobrain.errors import ConfigurationError
+
+nest = pytest.importorskip("nest")
+MODULE = module_path()
+if MODULE is None and not os.environ.get("CI"):
+    pytest.skip("packed neurons are not compiled", allow_module_level=True)
+assert MODULE is not None, "packed neurons are not compiled: robobrain brain compile"
+
+RESOLUTION_MS = 0.5
+NEURONS = 60
+STATE = ["V_m", "I_syn_ex", "I_syn_in"]
+Parameters = dict[str, float]
+NEURON_PARAMETERS = st.fixed_dictionaries(
+    {
+        "C_m": st.floats(20.0, 400.0),
+        "tau_m": st.floats(2.0, 40.0),
+        "t_ref": st.sampled_from([0.0, 0.5, 2.0, 3.7]),
+        "E_L": st.floats(-80.0, -60.0),
+        "V_reset": st.floats(-80.0, -60.0),
+        "V_th": st.floats(-58.0, -40.0),
+        "tau_syn_ex": st.floats(0.2, 20.0),
+        "tau_syn_in": st.floats(0.2, 170.0),
+    }
+)
+
+
+def kernel(threads: int, *, seed: int = 7, models: NeuronModels = NeuronModels.PACKED) -> dict[str, str]:
+    """Reset the kernel; return the names of the models to build from."""
+    nest.verbosity = nest.VerbosityLevel.ERROR
+    nest.ResetKernel()
+    nest.resolution = RESOLUTION_MS
+    nest.local_num_threads = threads
+    nest.rng_seed = seed
+    if models is NeuronModels.NEST:
+        return {name: name for name in MODELS}
+    nest.Install(str(MODULE))
+    return dict(MODELS)
+
+
+def course(models: NeuronModels, model: str, parameters: Parameters, seed: int) -> list[NDArray[np.float64]]:
+    """Return spikes and state of a recurrent network that noise, currents and changes between runs drive."""
+    names = kernel(1, seed=seed, models=models)
+    rng = np.random.default_rng(seed)
+    neurons = nest.Create(names[model], NEURONS, params=parameters)
+    neurons.V_m = rng.uniform(parameters["V_reset"], parameters["V_th"], NEURONS)
+    relays = nest.Create(names["parrot_neuron"], 20)
+    noise = nest.Create("poisson_generator", params={"rate": 900.0})
+    current = nest.Create("dc_generator", params={"amplitude": 80.0, "start": 20.0, "stop": 60.0})
+    nest.Connect(noise, relays, syn_spec={"delay": 1.0})
+    drive = parameters["C_m"]
+    nest.Connect(relays, neurons, syn_spec={"weight": 0.2 * drive, "delay": 1.5})
+    nest.Connect(current, neurons[:10])
+    sources, targets = rng.integers(0, NEURONS, (2, 800)) + neurons[0].global_id
+    wires = {"weight": rng.normal(0.0, 0.3, 800) * drive, "delay": rng.integers(2, 15, 800) * RESOLUTION_MS}
+    nest.Connect(sources, targets, "one_to_one", wires)
+    recorder = nest.Create("spike_recorder")
+    meter = nest.Create("multimeter", params={"record_from": STATE, "interval": RESOLUTION_MS})
+    nest.Connect(neurons, recorder)
+    nest.Connect(relays, recorder)
+    nest.Connect(meter, neurons[:30])
+    nest.Prepare()
+    nest.Run(50.0)
+    neurons.I_e = rng.uniform(0.0, 0.6, NEURONS) * drive
+    nest.Run(50.0)
+    neurons[:20].set({"V_th": parameters["V_th"] - 3.0, "tau_m": parameters["tau_m"] * 0.7, "t_ref": 5.0})
+    nest.Run(50.0)  # V_th acts at once, the others with the next Prepare
+    nest.Cleanup()
+    late = nest.Create(names[model], 5, params=parameters | {"I_e": 2.0 * drive})
+    nest.Connect(late, neurons, syn_spec={"weight": 0.5 * drive, "delay": 2.0})
+    nest.Simulate(50.0)
+    spikes, state = recorder.events, meter.events
+    return [
+        *(spikes[name][np.lexsort((spikes["senders"], spikes["times"]))] for name in ("times", "senders")),
+        *(state[name][np.lexsort((state["senders"], state["times"]))] for name in STATE),
+    ]
+
+
+@settings(max_examples=12)
+@given(
+    model=st.sampled_from(["iaf_psc_alpha", "iaf_psc_exp"]),
+    parameters=NEURON_PARAMETERS,
+    seed=st.integers(1, 2**31),
+)
+def test_spikes_and_states_are_those_of_nests_own_neurons(
+    model: str, parameters: Parameters, seed: int
+) -> None:
+    parameters["V_reset"] = min(parameters["V_th"] - 4.0, parameters["V_reset"])
+    own, ours = (
+        course(models, model, parameters, seed) for models in (NeuronModels.NEST, NeuronModels.PACKED)
+    )
+    assert own[0].size > 100
+    for theirs, found in zip(own, ours, strict=True):
+        np.testing.assert_array_equal(theirs, found)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", ["tiny", "tiny-conductance"])
+def test_a_driven_brain_is_the_same_to_the_last_bit(threads: int, size: str) -> None:
+    courses = []
+    for models in NeuronModels:
+        with local_brain(size, threads=threads, record_spikes=True, neurons=models) as brain:
+            assert brain.description.neuron_models == models
+            rng = np.random.default_rng(3)
+            outputs, spikes = [], []
+            for episode in (5, 6):
+                brain.reset(episode)
+                for _ in range(40):
+                    reply = brain.step(rng.uniform(0.0, 1.0, brain.description.input_size))
+                    outputs.append(reply.outputs)
+                    spikes.append(reply.spikes)
+                spikes.append(brain.collect())
+            courses.append((brain.description.identity, np.array(outputs), [one for one in spikes if one]))
+    (identity, outputs, spikes), (their_identity, their_outputs, their_spikes) = courses
+    assert identity == their_identity
+    np.testing.assert_array_equal(outputs, their_outputs)
+    for column in ("t_ms", "sender"):
+        ours, theirs = (
+            np.concatenate([getattr(one, column) for one in chunks]) for chunks in (spikes, their_spikes)
+        )
+        assert ours.size > 2_000
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_log_has_what_a_recorder_has(threads: int) -> None:
+    names = kernel(threads)
+    neurons = nest.Create(names["iaf_psc_alpha"], 50, params={"I_e": 450.0})
+    neurons.V_m = np.linspace(-70.0, -56.0, 50)
+    relays = nest.Create(names["parrot_neuron"], 4)
+    nest.Connect(neurons, relays, syn_spec={"delay": 1.0})  # several spikes at once
+    recorder = nest.Create("spike_recorder")
+    recorded = neurons[:30] + relays[:2]
+    nest.Connect(recorded, recorder)
+    recorded.set({RECORDED: True})
+    assert MODULE is not None
+    log, keys = SpikeLog(MODULE, threads), []
+    nest.Prepare()
+    for _ in range(5):
+        nest.Run(40.0)
+        keys.append(log.take())
+    nest.Cleanup()
+    found = np.sort(np.concatenate(keys))
+    steps = np.rint(recorder.events["times"] / RESOLUTION_MS).astype(np.int64)
+    assert found.size > 500
+    np.testing.assert_array_equal(found, np.sort((steps << SENDER_BITS) | recorder.events["senders"]))
+    assert log.take().size == 0
+
+
+def test_only_the_chosen_neurons_are_recorded() -> None:
+    network = Network(choose("tiny").spec(), threads=1)
+    tap = SpikeTap(
+        network.nest,
+        network.populations,
+        network.populations,
+        min_delay_ms=1.0,
+        log=network.spike_log(),
+        per_population=3,
+    )
+    network.nest.Prepare()
+    network.nest.Run(300.0)
+    chunk = tap.flush()
+    network.nest.Cleanup()
+    chosen = np.concatenate(list(tap.recorded.values()))
+    assert chunk.sender.size > 100
+    assert np.isin(chunk.sender, chosen).all()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"V_reset": -50.0}, "V_reset"),
+        ({"C_m": 0.0}, "positive"),
+        ({"tau_syn_in": -1.0}, "positive"),
+        ({"t_ref": -0.5}, "t_ref"),
+        ({"tau_m": float("nan")}, "positive"),
+    ],
+)
+def test_bad_parameters_are_refused_and_change_nothing(parameters: dict[str, float], said: str) -> None:
+    names = kernel(1)
+    neuron = nest.Create(names["iaf_psc_exp"])
+    before = neuron.get()
+    with pytest.raises(nest.NESTError, match=said):
+        neuron.set({"V_m": -60.0} | parameters)
+    assert neuron.get() == before
+
+
+@pytest.mark.parametrize("model", ["iaf_psc_alpha", "iaf_psc_exp", "parrot_neuron"])
+def test_what_packed_neurons_lack_is_refused(model: str) -> None:
+    names = kernel(1)
+    nodes = nest.Create(names[model], 2)
+    with pytest.raises(nest.NESTError, match=r"[Rr]eceptor"):
+        nest.Connect(nodes, nodes, syn_spec={"receptor_type": 1})
+
+
+def test_names_of_neurons_are_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match=r"'fast'.*packed, nest"):
+        packed.neuron_models("fast")
+    assert packed.neuron_models(None) is NeuronModels.PACKED
+    assert packed.neuron_models("nest") is NeuronModels.NEST
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))  # where nothing is compiled
+    assert packed.neuron_models(None) is NeuronModels.NEST
+    with pytest.raises(ConfigurationError, match="robobrain brain compile"):
+        packed.neuron_models("packed")
+
+
+@pytest.mark.parametrize(
+    ("compiler", "said"),
+    [("/nowhere/g++", "/nowhere/g"), ("false", "ended with 1"), (None, "install g")],
+)
+def test_without_a_compiler_there_is_an_error_and_no_module(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, compiler: str | None, said: str
+) -> None:
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    if compiler is None:
+        monkeypatch.delenv("CXX", raising=False)
+        monkeypatch.setenv("PATH", str(tmp_path))
+    else:
+        monkeypatch.setenv("CXX", compiler)
+    with pytest.raises(ConfigurationError, match=said):
+        packed.compile_module()
+    assert not list(tmp_path.rglob("*.so"))
+
+
+def test_a_place_that_cannot_be_written_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "lib").write_text("in the way", encoding="utf-8")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    with pytest.raises(ConfigurationError, match="robobrain"):
+        packed.compile_module()
+
+
+def test_a_module_that_fires_otherwise_is_not_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    changed = shutil.copytree(packed._SOURCES, tmp_path / "changed")
+    dynamics = changed / "dynamics.h"
+    text = dynamics.read_text(encoding="utf-8")
+    line = "i_ex *= p.decay_ex;"
+    assert line in text
+    dynamics.write_text(text.replace(line, f"{line} i_ex *= 0.999;"), encoding="utf-8")
+    monkeypatch.setattr(packed, "_SOURCES", changed)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path / "environment"))
+    with pytest.raises(ConfigurationError, match="spikes that are not"):
+        packed.compile_module()
+    assert not list((tmp_path / "environment").rglob("*.so"))
+
+
+def test_a_module_is_compiled_checked_and_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    old = tmp_path / "lib" / "robobrain" / "of an older NEST"
+    old.mkdir(parents=True)
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    made: Any = packed.compile_module()
+    assert module_path() == made
+    assert [entry.name for entry in old.parent.iterdir()] == [made.parent.name]
