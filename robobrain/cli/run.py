@@ -261,6 +261,9 @@ def _report(plan: RunPlan, result: RunResult) -> None:
         f"{summary.model_ms / 1e3:.2f} s of model time in {summary.wall_ms / 1e3:.2f} s: "
         f"wall/model time {summary.real_time_factor:.2f} (real time: 1)",
     )
+    if result.neuron_models == "nest":
+        faster = "'robobrain brain compile', where the brain runs, makes faster ones"
+        table.add_row("neurons", f"NEST's own; {faster}")
     table.add_row("shares", ", ".join(f"{name} {share:.0%}" for name, share in shares.items()))
     if result.takeovers:
         table.add_row("takeovers", f"{result.takeovers} times a lost brain was replaced, without a step lost")

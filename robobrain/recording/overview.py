@@ -31,6 +31,7 @@ def overview(run: Run) -> dict[str, object]:
         "session": f"{seconds:.2f} s",
         "brain": brain.get("size"),
         "neurons": f"{brain['neurons']:,}" if brain.get("neurons") else None,
+        "neuron models": brain.get("neuron_models"),
         "synapses": f"{brain['synapses']:,}" if brain.get("synapses") else None,
         "identity": brain.get("identity"),
         "seed": manifest.get("seed"),

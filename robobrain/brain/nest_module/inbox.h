@@ -27,7 +27,7 @@ struct Arrival
 class Inbox
 {
 public:
-  // Makes room for so many nodes and for NEST's longest delay, and keeps what is there.
+  // Makes room for so many nodes, some devices that may come later, and NEST's longest delay; keeps what is there.
   void
   fit( const size_t nodes )
   {
@@ -37,7 +37,7 @@ public:
     {
       return;
     }
-    const size_t width = std::max( nodes, nodes_ );
+    const size_t width = nodes <= nodes_ ? nodes_ : nodes + nodes / 32 + 32;
     std::vector< Arrival > wider( std::max( slots, slots_ ) * width );
     for ( size_t slot = 0; slot < slots_; ++slot )
     {

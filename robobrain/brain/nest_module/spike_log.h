@@ -19,8 +19,9 @@ inline std::vector< std::vector< std::int64_t > > spike_logs;
 inline void
 log_spike( const nest::Node& node, const long step, const size_t multiplicity = 1 )
 {
-  const std::int64_t spike = ( static_cast< std::int64_t >( step ) << 32 ) | static_cast< std::int64_t >( node.get_node_id() );
-  spike_logs[ node.get_thread() ].insert( spike_logs[ node.get_thread() ].end(), multiplicity, spike );
+  const auto sender = static_cast< std::int64_t >( node.get_node_id() );
+  auto& log = spike_logs[ node.get_thread() ];
+  log.insert( log.end(), multiplicity, ( static_cast< std::int64_t >( step ) << 32 ) | sender );
 }
 
 }

@@ -127,6 +127,7 @@ class RunResult:
         no_still: Why a still is missing.
         takeovers: How often a lost brain was replaced.
         fault: What ended a run that failed, and was to end there with its figures.
+        neuron_models: Whose code computed the neurons, ``packed`` or ``nest``.
     """
 
     summary: SessionSummary
@@ -134,6 +135,7 @@ class RunResult:
     no_still: str = ""
     takeovers: int = 0
     fault: str = ""
+    neuron_models: str = ""
 
 
 def run_plan(
@@ -207,7 +209,8 @@ def run_plan(
         body.set_state(largest.state)
         result = _illustrate(plan.out, body, spec, so_far)
         takeovers = brain.takeovers if isinstance(brain, FailoverBrain) else 0
-        return dataclasses.replace(result, takeovers=takeovers, fault=fault)
+        models = brain.description.neuron_models
+        return dataclasses.replace(result, takeovers=takeovers, fault=fault, neuron_models=models)
 
 
 def _started(
