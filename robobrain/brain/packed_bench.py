@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from statistics import median, quantiles
+from typing import Any
 
 from robobrain.brain.config import local_brain
 from robobrain.brain.packed import NeuronModels
-from robobrain.bridge.link import LocalBrain
 
 TURN = 50
 """Exchanges of a turn: the two brains take turns, so that both see the same machine."""
@@ -51,8 +51,8 @@ def measure_neurons(
         ]
         for one in brains:
             one.reset(1)
-            _turn_ms(one)
-        times_ms = [[_turn_ms(one) for one in brains] for _ in range(turns)]
+        rest = [0.0] * brains[0].description.input_size
+        times_ms = [[_turn_ms(one.step, rest) for one in brains] for _ in range(turns + 1)][1:]
     ratios = [packed_ms / nest_ms for packed_ms, nest_ms in times_ms]
     low, _, high = quantiles(ratios, n=4)
     packed_ms, nest_ms = (median(column) for column in zip(*times_ms, strict=True))
@@ -61,6 +61,5 @@ def measure_neurons(
     )
 
 
-def _turn_ms(brain: LocalBrain) -> float:
-    rest = [0.0] * brain.description.input_size
-    return median(brain.step(rest).times.run_ms for _ in range(TURN))
+def _turn_ms(step: Callable[[Sequence[float]], Any], inputs: Sequence[float]) -> float:
+    return median(step(inputs).times.run_ms for _ in range(TURN))
