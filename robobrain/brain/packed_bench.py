@@ -62,4 +62,4 @@ def measure_neurons(
 
 
 def _turn_ms(step: Callable[[Sequence[float]], Any], inputs: Sequence[float]) -> float:
-    return median(step(inputs).times.run_ms for _ in range(TURN))
+    return float(median(step(inputs).times.run_ms for _ in range(TURN)))
