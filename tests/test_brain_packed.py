@@ -18,7 +18,15 @@ from robobrain.brain import packed
 from robobrain.brain.choice import choose
 from robobrain.brain.config import local_brain
 from robobrain.brain.network import Network
-from robobrain.brain.packed import MODELS, RECORDED, SENDER_BITS, NeuronModels, SpikeLog, module_path
+from robobrain.brain.packed import (
+    MODELS,
+    RECORDED,
+    SENDER_BITS,
+    SYNAPSE,
+    NeuronModels,
+    SpikeLog,
+    module_path,
+)
 from robobrain.brain.spike_tap import SpikeTap
 from robobrain.errors import ConfigurationError
 
@@ -54,6 +62,7 @@ def kernel(threads: int, *, seed: int = 7, models: NeuronModels = NeuronModels.P
     nest.local_num_threads = threads
     nest.rng_seed = seed
     if models is NeuronModels.NEST:
+        nest.CopyModel("static_synapse", SYNAPSE)
         return {name: name for name in MODELS}
     nest.Install(str(MODULE))
     return dict(MODELS)
@@ -70,11 +79,11 @@ def course(models: NeuronModels, model: str, parameters: Parameters, seed: int) 
     current = nest.Create("dc_generator", params={"amplitude": 80.0, "start": 20.0, "stop": 60.0})
     nest.Connect(noise, relays, syn_spec={"delay": 1.0})
     drive = parameters["C_m"]
-    nest.Connect(relays, neurons, syn_spec={"weight": 0.2 * drive, "delay": 1.5})
+    nest.Connect(relays, neurons, syn_spec={"synapse_model": SYNAPSE, "weight": 0.2 * drive, "delay": 1.5})
     nest.Connect(current, neurons[:10])
     sources, targets = rng.integers(0, NEURONS, (2, 800)) + neurons[0].global_id
     wires = {"weight": rng.normal(0.0, 0.3, 800) * drive, "delay": rng.integers(2, 15, 800) * RESOLUTION_MS}
-    nest.Connect(sources, targets, "one_to_one", wires)
+    nest.Connect(sources, targets, "one_to_one", {"synapse_model": SYNAPSE} | wires)
     recorder = nest.Create("spike_recorder")
     meter = nest.Create("multimeter", params={"record_from": STATE, "interval": RESOLUTION_MS})
     nest.Connect(neurons, recorder)
@@ -212,6 +221,36 @@ def test_what_packed_neurons_lack_is_refused(model: str) -> None:
     nodes = nest.Create(names[model], 2)
     with pytest.raises(nest.NESTError, match=r"[Rr]eceptor"):
         nest.Connect(nodes, nodes, syn_spec={"receptor_type": 1})
+
+
+def test_packed_synapses_bring_spikes_to_ports_of_nests_own_neurons() -> None:
+    kernel(1)
+    driver = nest.Create("iaf_psc_alpha", params={"I_e": 500.0})
+    receiver = nest.Create("iaf_psc_alpha_multisynapse", params={"tau_syn": [2.0] * 9})
+    meter = nest.Create("multimeter", params={"record_from": ["I_syn_3", "I_syn_7"]})
+    nest.Connect(driver, receiver, syn_spec={"synapse_model": SYNAPSE, "weight": 5.0, "receptor_type": 7})
+    nest.Connect(meter, receiver)
+    nest.Simulate(100.0)
+    assert np.max(meter.events["I_syn_7"]) > 1.0
+    assert not np.any(meter.events["I_syn_3"])
+    with pytest.raises(nest.NESTError, match="ports below 8"):
+        nest.Connect(driver, receiver, syn_spec={"synapse_model": SYNAPSE, "receptor_type": 8})
+
+
+def test_packed_synapses_tell_and_take_their_weight_and_delay() -> None:
+    names = kernel(1)
+    neurons = nest.Create(names["iaf_psc_exp"], 3)
+    nest.Connect(neurons, neurons, "all_to_all", {"synapse_model": SYNAPSE, "weight": 2.0, "delay": 1.5})
+    synapses = nest.GetConnections(neurons[:1], neurons[1:])
+    assert synapses.get(["weight", "delay", "receptor"]) == {
+        "weight": [2.0, 2.0],
+        "delay": [1.5, 1.5],
+        "receptor": [0, 0],
+    }
+    synapses.weight = -3.0
+    assert nest.GetConnections(neurons, neurons).get("weight").count(-3.0) == 2
+    synapses.disconnect()
+    assert len(nest.GetConnections(neurons, neurons)) == 7
 
 
 def test_names_of_neurons_are_checked(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

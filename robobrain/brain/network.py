@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from robobrain.brain.alterations import EVERYWHERE
 from robobrain.brain.axons import first_legs_ms, is_slow, noise_leg_ms
 from robobrain.brain.nodes import Nodes
-from robobrain.brain.packed import MODELS, SpikeLog, module_path
+from robobrain.brain.packed import MODELS, SYNAPSE, SpikeLog, module_path
 from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation
 from robobrain.brain.sheet import Sheet, draw_synapses
@@ -205,6 +205,8 @@ class Network:
         self.nest.rng_seed = nest_seed(self.spec.seed, "network")
         if self.module is not None:
             self.nest.Install(str(self.module))
+        else:  # apart from those of devices, as packed ones are: NEST's sums depend on the order of synapses
+            self.nest.CopyModel("static_synapse", SYNAPSE)
 
     @contextmanager
     def _phase(self, name: str) -> Iterator[None]:
@@ -298,7 +300,7 @@ class Network:
         batch.connect()
 
     def _connect_columns(self, source: Ids, target: Ids, synapses: dict[str, NDArray[Any]]) -> None:
-        self.nest.Connect(source, target, "one_to_one", synapses)
+        self.nest.Connect(source, target, "one_to_one", {"synapse_model": SYNAPSE} | synapses)
 
     def _drive(self) -> None:
         noise, resolution_ms = self.spec.noise, self.spec.resolution_ms

@@ -32,6 +32,8 @@ MODELS: Final = {
 }
 """NEST's models and the packed ones that compute the same."""
 
+SYNAPSE: Final = "static_synapse_packed"
+"""Model of a brain's synapses: NEST's ``static_synapse`` in half of its memory, or a copy of it."""
 RECORDED: Final = "recorded"
 """Parameter of a packed neuron: whether it logs its spikes."""
 SENDER_BITS: Final = 32

@@ -22,6 +22,12 @@ struct Arrival
 {
   double excitatory = 0.0;
   double inhibitory = 0.0;
+
+  void
+  add( const double weight )
+  {
+    ( weight > 0.0 ? excitatory : inhibitory ) += weight;
+  }
 };
 
 class Inbox
@@ -48,18 +54,18 @@ public:
     arrivals_.swap( wider );
   }
 
-  // What arrives at a node in the given step of this slice.
+  // What arrives at a node of the thread in the given step of this slice.
   Arrival&
-  at( const nest::Node& node, const long step )
+  at( const size_t lid, const long step )
   {
-    return arrivals_[ nest::kernel().event_delivery_manager.get_modulo( step ) * nodes_ + node.get_thread_lid() ];
+    return arrivals_[ nest::kernel().event_delivery_manager.get_modulo( step ) * nodes_ + lid ];
   }
 
-  // What arrives at a node when this event does.
+  // What arrives at a node of the thread when this event does.
   Arrival&
-  at( const nest::Node& node, const nest::Event& event )
+  at( const size_t lid, const nest::Event& event )
   {
-    return at( node, event.get_rel_delivery_steps( nest::kernel().simulation_manager.get_slice_origin() ) );
+    return at( lid, event.get_rel_delivery_steps( nest::kernel().simulation_manager.get_slice_origin() ) );
   }
 
 private:

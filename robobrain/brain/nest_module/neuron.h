@@ -82,9 +82,7 @@ public:
   void
   handle( nest::SpikeEvent& event ) override
   {
-    const double weight = event.get_weight() * event.get_multiplicity();
-    Arrival& arrival = inbox_of( *this ).at( *this, event );
-    ( weight > 0.0 ? arrival.excitatory : arrival.inhibitory ) += weight;
+    inbox_of( *this ).at( get_thread_lid(), event ).add( event.get_weight() * event.get_multiplicity() );
   }
 
   void
@@ -226,7 +224,7 @@ private:
       {
         --refractory_steps_;
       }
-      Arrival& arrival = inbox.at( *this, lag );
+      Arrival& arrival = inbox.at( get_thread_lid(), lag );
       dynamics_.step_synapses( propagators, arrival );
       arrival = Arrival();
       if ( dynamics_.v >= parameters.threshold )

@@ -52,7 +52,7 @@ public:
   void
   handle( nest::SpikeEvent& event ) override
   {
-    inbox_of( *this ).at( *this, event ).excitatory += static_cast< double >( event.get_multiplicity() );
+    inbox_of( *this ).at( get_thread_lid(), event ).excitatory += static_cast< double >( event.get_multiplicity() );
   }
 
   void
@@ -80,7 +80,7 @@ private:
     Inbox& inbox = inbox_of( *this );
     for ( long lag = from; lag < to; ++lag )
     {
-      double& spikes = inbox.at( *this, lag ).excitatory;
+      double& spikes = inbox.at( get_thread_lid(), lag ).excitatory;
       if ( spikes > 0.0 )
       {
         nest::SpikeEvent event;

@@ -8,6 +8,7 @@
 
 #include "neuron.h"
 #include "relay.h"
+#include "synapse.h"
 
 namespace robobrain
 {
@@ -26,6 +27,7 @@ public:
     models.register_node_model< PackedAlpha >( "iaf_psc_alpha_packed" );
     models.register_node_model< PackedExponential >( "iaf_psc_exp_packed" );
     models.register_node_model< PackedRelay >( "parrot_neuron_packed" );
+    models.register_connection_model< PackedSynapse >( "static_synapse_packed" );
   }
 };
 
