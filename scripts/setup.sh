@@ -48,7 +48,7 @@ fi
 .venv/bin/python -m pip install --quiet --disable-pip-version-check --editable "$([ "$purpose" = dev ] && echo '.[dev]' || echo .)"
 
 # Brains run about twice as fast from neurons that are compiled for this NEST; without a compiler from NEST's own.
-if ! command -v "${CXX:-g++}" >/dev/null; then
+if [ -z "${CXX:-}" ] && ! command -v g++ >/dev/null; then
     install_debian g++ || true
 fi
 .venv/bin/robobrain brain compile >/dev/null || {

@@ -6,7 +6,6 @@ import os
 import shutil
 import sys
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -135,7 +134,7 @@ def test_a_driven_brain_is_the_same_to_the_last_bit(threads: int, size: str) -> 
             outputs, spikes = [], []
             for episode in (5, 6):
                 brain.reset(episode)
-                for _ in range(40):
+                for _ in range(70):  # longer than a chunk of spikes
                     reply = brain.step(rng.uniform(0.0, 1.0, brain.description.input_size))
                     outputs.append(reply.outputs)
                     spikes.append(reply.spikes)
@@ -233,6 +232,8 @@ def test_packed_synapses_bring_spikes_to_ports_of_nests_own_neurons() -> None:
     nest.Simulate(100.0)
     assert np.max(meter.events["I_syn_7"]) > 1.0
     assert not np.any(meter.events["I_syn_3"])
+    with pytest.raises(nest.NESTError, match="not of devices"):
+        nest.Connect(nest.Create("spike_generator"), driver, syn_spec={"synapse_model": SYNAPSE})
     with pytest.raises(nest.NESTError, match="ports below 8"):
         nest.Connect(driver, receiver, syn_spec={"synapse_model": SYNAPSE, "receptor_type": 8})
 
@@ -266,7 +267,7 @@ def test_names_of_neurons_are_checked(monkeypatch: pytest.MonkeyPatch, tmp_path:
 
 @pytest.mark.parametrize(
     ("compiler", "said"),
-    [("/nowhere/g++", "/nowhere/g"), ("false", "ended with 1"), (None, "install g")],
+    [("/nowhere/g++", "/nowhere/g"), ("false --really", "ended with 1"), (None, "install g")],
 )
 def test_without_a_compiler_there_is_an_error_and_no_module(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, compiler: str | None, said: str
@@ -304,9 +305,15 @@ def test_a_module_that_fires_otherwise_is_not_kept(monkeypatch: pytest.MonkeyPat
 
 
 def test_a_module_is_compiled_checked_and_found(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    old = tmp_path / "lib" / "robobrain" / "of an older NEST"
-    old.mkdir(parents=True)
     monkeypatch.setattr(sys, "prefix", str(tmp_path))
-    made: Any = packed.compile_module()
+    made = packed.compile_module()
     assert module_path() == made
-    assert [entry.name for entry in old.parent.iterdir()] == [made.parent.name]
+    assert [entry.name for entry in (tmp_path / "lib" / "robobrain").iterdir()] == [made.parent.name]
+
+
+def test_another_module_in_one_process_is_refused(tmp_path: Path) -> None:
+    kernel(1)
+    spec = choose("tiny").spec()
+    Network(spec, threads=1)
+    with pytest.raises(ConfigurationError, match="start a new one"):
+        Network(spec, threads=1, packed=tmp_path / "robobrainmodule.so")

@@ -66,8 +66,7 @@ class BrainModel:
         """Build and settle what ``config`` describes (fields: `robobrain.brain.config.KernelConfig`)."""
         alterations = Alterations.of(config.get("alterations"))
         spec = choose(config["brain"]).spec(seed=config.get("seed"), alterations=alterations)
-        self._neurons = neuron_models(config.get("neurons"))
-        packed = self._neurons is NeuronModels.PACKED
+        packed = neuron_models(config.get("neurons")) is NeuronModels.PACKED
         self._network = Network(spec, threads=config.get("threads"), packed=packed, progress=progress)
         self._nest = self._network.nest
         self.threads = self._network.threads
@@ -291,7 +290,7 @@ class BrainModel:
             identity=spec.identity,
             brain=spec.label,
             nest_version=self._nest.__version__,
-            neuron_models=self._neurons.value,
+            neuron_models=(NeuronModels.NEST if network.module is None else NeuronModels.PACKED).value,
             ranks=ranks().size,
             threads=self.threads,
             resolution_ms=spec.resolution_ms,

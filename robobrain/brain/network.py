@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from robobrain.brain.alterations import EVERYWHERE
 from robobrain.brain.axons import first_legs_ms, is_slow, noise_leg_ms
 from robobrain.brain.nodes import Nodes
-from robobrain.brain.packed import MODELS, SYNAPSE, SpikeLog, module_path
+from robobrain.brain.packed import MODELS, SYNAPSE, SpikeLog, load, module_path
 from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation
 from robobrain.brain.sheet import Sheet, draw_synapses
@@ -204,7 +204,7 @@ class Network:
         self.nest.local_num_threads = self.threads
         self.nest.rng_seed = nest_seed(self.spec.seed, "network")
         if self.module is not None:
-            self.nest.Install(str(self.module))
+            load(self.nest, self.module)
         else:  # apart from those of devices, as packed ones are: NEST's sums depend on the order of synapses
             self.nest.CopyModel("static_synapse", SYNAPSE)
 

@@ -12,13 +12,14 @@ import ctypes
 import hashlib
 import importlib.util
 import os
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +45,9 @@ _NAME: Final = "robobrainmodule"
 _FLAGS: Final = ("-std=c++20", "-O3", "-DNDEBUG", "-fopenmp", "-fPIC")
 _OLD_STRINGS: Final = b"_ZN4nest14install_moduleERKSs"
 """A function of a NEST whose strings are of the C++ library's old layout, as in its published wheels."""
+_ENDS: Final = 2**16
+"""Bytes at the beginning and at the end of NEST's library that tell one build from another."""
+_loaded: Final[set[Path]] = set()
 _COMPILE_S: Final = 600.0
 _CHECK_S: Final = 600.0
 
@@ -98,13 +102,21 @@ def compile_module() -> Path:
             made = _compile(kernel, Path(work))
             _check(made)
             place.mkdir(exist_ok=True)
-            made.replace(place / made.name)
+            return made.replace(place / made.name)
     except OSError as error:
         raise ConfigurationError(f"packed neurons can't be compiled to {place.parent}: {error}") from None
-    for old in place.parent.iterdir():
-        if old != place:
-            shutil.rmtree(old, ignore_errors=True)
-    return place / f"{_NAME}.so"
+
+
+def load(nest: Any, module: Path) -> None:
+    """Load the module into the kernel, before there are any nodes.
+
+    Raises:
+        ConfigurationError: This process has loaded another one; its parts would be taken for this one's.
+    """
+    if _loaded - {module}:
+        raise ConfigurationError("other packed neurons were loaded in this process before; start a new one")
+    nest.Install(str(module))
+    _loaded.add(module)
 
 
 class SpikeLog:
@@ -138,8 +150,11 @@ def _kernel_file() -> Path | None:
 
 def _place(kernel: Path) -> Path:
     """Return the folder of the module for this NEST and these sources, in the Python environment of both."""
-    built = kernel.stat()
-    digest = hashlib.sha256(repr((built.st_size, built.st_mtime_ns, _FLAGS)).encode())
+    digest = hashlib.sha256(repr((kernel.stat().st_size, _FLAGS)).encode())
+    with kernel.open("rb") as library:
+        digest.update(library.read(_ENDS))
+        library.seek(-_ENDS, os.SEEK_END)
+        digest.update(library.read())
     for source in sorted(_SOURCES.iterdir()):
         digest.update(source.read_bytes())
     return Path(sys.prefix) / "lib" / "robobrain" / digest.hexdigest()[:16]
@@ -154,23 +169,23 @@ def _compile(kernel: Path, folder: Path) -> Path:
     strings = ["-D_GLIBCXX_USE_CXX11_ABI=0"] if _OLD_STRINGS in kernel.read_bytes() else []
     objects, module = folder / f"{_NAME}.o", folder / f"{_NAME}.so"
     source = str(_SOURCES / f"{_NAME}.cpp")
-    compiled = [compiler, *_FLAGS, *strings, "-isystem", str(headers), "-c", source, "-o", str(objects)]
-    _run(compiled, _COMPILE_S)
+    _run(
+        [*compiler, *_FLAGS, *strings, "-isystem", str(headers), "-c", source, "-o", str(objects)], _COMPILE_S
+    )
     # Linked without OpenMP: NEST has loaded its own, and a second one would count threads anew.
-    _run([compiler, "-shared", str(objects), "-o", str(module)], _COMPILE_S)
+    _run([*compiler, "-shared", str(objects), "-o", str(module)], _COMPILE_S)
     return module
 
 
-def _compiler(*, with_mpi: bool) -> str:
-    wanted = ("mpicxx",) if with_mpi else ("g++", "clang++")
-    found = (os.environ.get("CXX"), *map(shutil.which, wanted))
-    compiler = next(filter(None, found), None)
-    if compiler is None:
+def _compiler(*, with_mpi: bool) -> list[str]:
+    variable, usual = ("MPICXX", "mpicxx") if with_mpi else ("CXX", "g++")
+    words = shlex.split(os.environ.get(variable, "")) or [usual]
+    if shutil.which(words[0]) is None:
         package = "libopenmpi-dev and g++" if with_mpi else "g++"
         raise ConfigurationError(
-            f"no C++ compiler found ({', '.join(wanted)}); install {package}, or name one in the variable CXX"
+            f"no C++ compiler {words[0]} found; install {package}, or name one in the variable {variable}"
         )
-    return compiler
+    return words
 
 
 def _check(module: Path) -> None:
@@ -184,7 +199,8 @@ def _run(command: list[str], timeout_s: float) -> None:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise ConfigurationError(f"packed neurons can't be compiled: {error}") from None
     if done.returncode:
-        said = "\n".join((done.stderr or done.stdout).strip().splitlines()[-8:])
+        lines = done.stderr.strip().splitlines()
+        said = "\n".join([line for line in lines if "error" in line][:4] or lines[-8:])
         raise ConfigurationError(
             f"packed neurons can't be compiled; {Path(command[0]).name} ended with {done.returncode}:\n{said}"
         )

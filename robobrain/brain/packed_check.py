@@ -16,16 +16,19 @@ SECONDS = 0.5
 
 
 def main(module: str) -> int:
-    """Compare the spikes of two brains of size `tiny`, all other things equal."""
+    """Compare spikes and last potentials of two brains of size `tiny`, all other things equal."""
     configure_openmp(1)
-    packed, own = (_spikes(neurons) for neurons in (Path(module), False))
-    if not np.array_equal(packed, own):
-        print(f"packed neurons gave {packed.shape[1]} spikes that are not the {own.shape[1]} of NEST's own")
-        return 1
-    return 0
+    packed, own = (_course(neurons) for neurons in (Path(module), False))
+    if all(np.array_equal(ours, theirs) for ours, theirs in zip(packed, own, strict=True)):
+        return 0
+    spikes, theirs = packed[0].shape[1], own[0].shape[1]
+    print(
+        f"error: packed neurons gave {spikes} spikes that are not the {theirs} of NEST's own", file=sys.stderr
+    )
+    return 1
 
 
-def _spikes(packed: Path | bool) -> NDArray[np.float64]:
+def _course(packed: Path | bool) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     from robobrain.brain.network import Network  # noqa: PLC0415 - NEST must find its settings
 
     network = Network(choose("tiny").spec(), threads=1, packed=packed)
@@ -34,7 +37,8 @@ def _spikes(packed: Path | bool) -> NDArray[np.float64]:
         network.nest.Connect(nodes, recorder)
     network.nest.Simulate(SECONDS * 1e3)
     spikes = np.array([recorder.events["times"], recorder.events["senders"]])
-    return spikes[:, np.lexsort(spikes[::-1])]
+    potentials = [nodes.get("V_m") for nodes in network.nodes.values() if "V_m" in nodes[0].get()]
+    return spikes[:, np.lexsort(spikes[::-1])], np.concatenate(potentials)
 
 
 if __name__ == "__main__":

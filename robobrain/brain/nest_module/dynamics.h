@@ -190,7 +190,7 @@ struct Kind
   }
 };
 
-// The kinds that there are; they stay where they are as long as the module does.
+// The kinds that there are; they stay where they are as long as the process does.
 template < typename Dynamics >
 const Kind< Dynamics >*
 kind_of( const Parameters& parameters )

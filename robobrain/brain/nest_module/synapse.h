@@ -3,8 +3,6 @@
 #ifndef ROBOBRAIN_SYNAPSE_H
 #define ROBOBRAIN_SYNAPSE_H
 
-#include <vector>
-
 #include "connection.h"
 #include "connector_base.h"
 #include "inbox.h"
@@ -102,6 +100,10 @@ public:
   void
   check_connection( nest::Node& source, nest::Node& target, const size_t receptor, const CommonPropertiesType& )
   {
+    if ( not source.has_proxies() )
+    {
+      throw nest::IllegalConnection( "A packed synapse takes spikes of neurons, not of devices." );
+    }
     ConnTestDummyNode dummy;
     check_connection_( dummy, source, target, receptor );
   }
@@ -171,20 +173,29 @@ template <>
 inline void
 sort( BlockVector< Source >& sources, BlockVector< robobrain::Wire >& wires )
 {
+  constexpr auto number = robobrain::NumberedWire::number;
   BlockVector< robobrain::NestWire > numbered;
-  std::vector< robobrain::Wire > unsorted;
-  unsorted.reserve( wires.size() );
   for ( size_t index = 0; index < wires.size(); ++index )
   {
     robobrain::NestWire one;
-    ( one.*robobrain::NumberedWire::number ).set_rport( index );
+    ( one.*number ).set_rport( index );
     numbered.push_back( one );
-    unsorted.push_back( wires[ index ] );
   }
   sort( sources, numbered );
-  for ( size_t index = 0; index < wires.size(); ++index )
+  // In place, one cycle of exchanges after another: a place that is done has its own number.
+  for ( size_t begin = 0; begin < wires.size(); ++begin )
   {
-    wires[ index ] = unsorted[ numbered[ index ].get_rport() ];
+    const robobrain::Wire first = wires[ begin ];
+    size_t place = begin;
+    while ( numbered[ place ].get_rport() != begin )
+    {
+      const size_t from = numbered[ place ].get_rport();
+      wires[ place ] = wires[ from ];
+      ( numbered[ place ].*number ).set_rport( place );
+      place = from;
+    }
+    wires[ place ] = first;
+    ( numbered[ place ].*number ).set_rport( place );
   }
 }
 
