@@ -9,20 +9,16 @@
 #include <memory>
 
 #include "dynamics.h"
-#include "event_delivery_manager_impl.h"
-#include "inbox.h"
+#include "packed_node.h"
 #include "recordables_map.h"
 #include "ring_buffer.h"
-#include "spike_log.h"
 #include "universal_data_logger_impl.h"
 
 namespace robobrain
 {
 
-inline const std::string RECORDED = "recorded";
-
 template < typename Dynamics >
-class PackedNeuron : public nest::Node
+class PackedNeuron : public PackedNode
 {
 public:
   PackedNeuron()
@@ -35,31 +31,15 @@ public:
   }
 
   PackedNeuron( const PackedNeuron& other )
-    : Node( other )
+    : PackedNode( other )
     , dynamics_( other.dynamics_ )
     , i_e_( other.i_e_ )
     , kind_( other.kind_ )
-    , recorded_( other.recorded_ )
   {
   }
 
-  using Node::handle;
-  using Node::handles_test_event;
-
-  size_t
-  send_test_event( Node& target, const size_t receptor, nest::synindex, bool ) override
-  {
-    nest::SpikeEvent event;
-    event.set_sender( *this );
-    return target.handles_test_event( event, receptor );
-  }
-
-  size_t
-  handles_test_event( nest::SpikeEvent&, const size_t receptor ) override
-  {
-    check_receptor_( receptor );
-    return 0;
-  }
+  using PackedNode::handle;
+  using PackedNode::handles_test_event;
 
   size_t
   handles_test_event( nest::CurrentEvent&, const size_t receptor ) override
@@ -171,15 +151,6 @@ private:
   }
 
   void
-  check_receptor_( const size_t receptor ) const
-  {
-    if ( receptor != 0 )
-    {
-      throw nest::UnknownReceptorType( receptor, get_name() );
-    }
-  }
-
-  void
   init_buffers_() override
   {
     if ( devices_ )
@@ -244,23 +215,11 @@ private:
     }
   }
 
-  void
-  fire_( const long origin, const long lag )
-  {
-    nest::SpikeEvent event;
-    nest::kernel().event_delivery_manager.send( *this, event, lag );
-    if ( recorded_ )
-    {
-      log_spike( *this, origin + lag + 1 );
-    }
-  }
-
   Dynamics dynamics_;
   double i_e_ = 0.0;
   const Kind< Dynamics >* kind_;
   const Kind< Dynamics >* acting_ = nullptr;
   int refractory_steps_ = 0;
-  bool recorded_ = false;
   std::unique_ptr< Devices > devices_;
 
   static nest::RecordablesMap< PackedNeuron > recordables_;

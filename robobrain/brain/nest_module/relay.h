@@ -3,39 +3,17 @@
 #ifndef ROBOBRAIN_RELAY_H
 #define ROBOBRAIN_RELAY_H
 
-#include "event_delivery_manager_impl.h"
-#include "inbox.h"
-#include "neuron.h"
-#include "spike_log.h"
+#include "packed_node.h"
 
 namespace robobrain
 {
 
-class PackedRelay : public nest::Node
+class PackedRelay : public PackedNode
 {
 public:
-  using Node::handle;
-  using Node::handles_test_event;
-  using Node::receives_signal;
-  using Node::sends_signal;
-
-  size_t
-  send_test_event( Node& target, const size_t receptor, nest::synindex, bool ) override
-  {
-    nest::SpikeEvent event;
-    event.set_sender( *this );
-    return target.handles_test_event( event, receptor );
-  }
-
-  size_t
-  handles_test_event( nest::SpikeEvent&, const size_t receptor ) override
-  {
-    if ( receptor != 0 )
-    {
-      throw nest::UnknownReceptorType( receptor, get_name() );
-    }
-    return 0;
-  }
+  using PackedNode::handle;
+  using PackedNode::receives_signal;
+  using PackedNode::sends_signal;
 
   nest::SignalType
   sends_signal() const override
@@ -83,19 +61,12 @@ private:
       double& spikes = inbox.at( get_thread_lid(), lag ).excitatory;
       if ( spikes > 0.0 )
       {
-        nest::SpikeEvent event;
-        event.set_multiplicity( static_cast< size_t >( spikes ) );
+        const size_t multiplicity = static_cast< size_t >( spikes );
         spikes = 0.0;
-        nest::kernel().event_delivery_manager.send( *this, event, lag );
-        if ( recorded_ )
-        {
-          log_spike( *this, origin.get_steps() + lag + 1, event.get_multiplicity() );
-        }
+        fire_( origin.get_steps(), lag, multiplicity );
       }
     }
   }
-
-  bool recorded_ = false;
 };
 
 }
