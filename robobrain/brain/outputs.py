@@ -13,6 +13,8 @@ from robobrain.brain.nodes import Floats
 from robobrain.brain.selectors import NodeIds, Selector, select
 from robobrain.brain.site import Site
 
+_NONE = np.zeros(0, dtype=np.float32)
+
 
 class Outputs:
     """Counts of the spikes of each channel, and the filters that turn counts into values.
@@ -34,6 +36,8 @@ class Outputs:
 
     def read(self, exchange_ms: float) -> NDArray[np.float32]:
         """Return the values at the end of an exchange."""
+        if self._counters is None:
+            return _NONE
         return self._mixed(self._readout.advance(self._new_counts(), exchange_ms))
 
     def begin(self, span_ms: float | None) -> NDArray[np.float32]:

@@ -10,6 +10,7 @@ from google.protobuf.message import DecodeError
 from numpy.typing import NDArray
 
 from robobrain.bridge.messages import (
+    FLOAT32,
     PROTOCOL_VERSION,
     Description,
     History,
@@ -163,7 +164,7 @@ def encode_readings(readings: Readings, seq: int, t_ms: float) -> pb.Readings:
     return pb.Readings(
         seq=seq,
         t_ms=t_ms,
-        outputs=np.asarray(readings.outputs, dtype="<f4").tobytes(),
+        outputs=np.asarray(readings.outputs, dtype=FLOAT32).tobytes(),
         spikes=None if spikes is None else encode_spikes(spikes),
         timing=pb.Timing(encode_ms=times.encode_ms, run_ms=times.run_ms, decode_ms=times.decode_ms),
         samples=[encode_samples(samples) for samples in readings.samples],
@@ -215,7 +216,7 @@ def decode_readings(message: pb.Readings, output_size: int, total_ms: float) -> 
             wire_ms=total_ms - accounted_ms,
             wait_ms=timing.wait_ms,
         ),
-        samples=tuple(_decode_samples(one) for one in message.samples),
+        samples=tuple(map(_decode_samples, message.samples)),
     )
 
 
@@ -266,7 +267,7 @@ def unpack_float32(packed: bytes) -> NDArray[np.float32]:
     """
     if len(packed) % 4:
         raise ProtocolError(f"{len(packed)} bytes are no float32 array")
-    return np.frombuffer(packed, dtype="<f4").copy()
+    return np.frombuffer(bytearray(packed), FLOAT32)
 
 
 def encode_fault(error: Exception) -> pb.Fault:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -18,6 +19,8 @@ SESSION_KEY = "robobrain-session"
 """Metadata of a call that names its session."""
 BEING_BUILT = "the brain is being built"
 """How the reason begins why a server has no brain yet."""
+FLOAT32 = np.dtype("<f4")
+"""How inputs and outputs travel."""
 _DIGEST_BYTES = 8
 
 
@@ -307,11 +310,14 @@ def exact_inputs(values: object, size: int) -> NDArray[np.float32]:
     Raises:
         ConfigurationError: The shape is another one, or a value is not a finite float32.
     """
-    try:
-        with np.errstate(over="ignore"):
-            vector = np.asarray(values, dtype="<f4")
-    except (TypeError, ValueError) as error:
-        raise ConfigurationError(f"inputs must be numbers: {error}") from None
+    if isinstance(values, np.ndarray) and values.dtype == FLOAT32:
+        vector = values
+    else:
+        try:
+            with np.errstate(over="ignore"):
+                vector = np.asarray(values, dtype=FLOAT32)
+        except (TypeError, ValueError) as error:
+            raise ConfigurationError(f"inputs must be numbers: {error}") from None
     check_inputs(vector, size)
     return vector
 
@@ -319,11 +325,13 @@ def exact_inputs(values: object, size: int) -> NDArray[np.float32]:
 def check_inputs(vector: NDArray[np.float32], size: int) -> None:
     """Refuse inputs that the brain can't use.
 
+    After a Run the caches are cold: the check of plain numbers touches less code than one in NumPy.
+
     Raises:
         ConfigurationError: The shape is not ``(size,)``, or a value is not finite.
     """
     if vector.shape != (size,):
         raise ConfigurationError(f"inputs have shape {vector.shape}, the brain expects ({size},)")
-    if not np.isfinite(vector).all():
+    if not all(map(math.isfinite, vector.tolist())):
         channel = int(np.flatnonzero(~np.isfinite(vector))[0])
         raise ConfigurationError(f"input channel {channel} is {vector[channel]}; every input must be finite")
