@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -16,16 +17,19 @@ from numpy.typing import NDArray
 from robobrain.brain import packed
 from robobrain.brain.choice import choose
 from robobrain.brain.config import local_brain
+from robobrain.brain.counters import CountingNeurons, make_counters
 from robobrain.brain.network import Network
 from robobrain.brain.packed import (
+    COUNTER,
     MODELS,
     RECORDED,
     SENDER_BITS,
     SYNAPSE,
     NeuronModels,
-    SpikeLog,
     module_path,
 )
+from robobrain.brain.packed_library import SpikeLog
+from robobrain.brain.site import Site
 from robobrain.brain.spike_tap import SpikeTap
 from robobrain.errors import ConfigurationError
 
@@ -37,8 +41,8 @@ assert MODULE is not None, "packed neurons are not compiled: robobrain brain com
 
 RESOLUTION_MS = 0.5
 NEURONS = 60
-STATE = ["V_m", "I_syn_ex", "I_syn_in"]
-Parameters = dict[str, float]
+PORTED = "iaf_psc_alpha_multisynapse"
+Parameters = dict[str, Any]
 NEURON_PARAMETERS = st.fixed_dictionaries(
     {
         "C_m": st.floats(20.0, 400.0),
@@ -70,6 +74,12 @@ def kernel(threads: int, *, seed: int = 7, models: NeuronModels = NeuronModels.P
 def course(models: NeuronModels, model: str, parameters: Parameters, seed: int) -> list[NDArray[np.float64]]:
     """Return spikes and state of a recurrent network that noise, currents and changes between runs drive."""
     names = kernel(1, seed=seed, models=models)
+    state, soon = ["V_m", "I_syn_ex", "I_syn_in"], {"V_th": parameters["V_th"] - 3.0}
+    if model == PORTED:
+        state = ["V_m", "I_syn", "I_syn_1", "I_syn_2", "I_syn_3"]
+        taus = parameters.pop("tau_syn_ex"), parameters.pop("tau_syn_in")
+        parameters |= {"tau_syn": [taus[0], 12.0, taus[1]], "V_min": parameters["V_reset"] - 1.0}
+        soon["V_min"] = parameters["V_reset"] - 0.5
     rng = np.random.default_rng(seed)
     neurons = nest.Create(names[model], NEURONS, params=parameters)
     neurons.V_m = rng.uniform(parameters["V_reset"], parameters["V_th"], NEURONS)
@@ -78,13 +88,15 @@ def course(models: NeuronModels, model: str, parameters: Parameters, seed: int) 
     current = nest.Create("dc_generator", params={"amplitude": 80.0, "start": 20.0, "stop": 60.0})
     nest.Connect(noise, relays, syn_spec={"delay": 1.0})
     drive = parameters["C_m"]
-    nest.Connect(relays, neurons, syn_spec={"synapse_model": SYNAPSE, "weight": 0.2 * drive, "delay": 1.5})
+    leg = {"synapse_model": SYNAPSE, "weight": 0.2 * drive, "delay": 1.5, "receptor_type": int(model == PORTED)}
+    nest.Connect(relays, neurons, syn_spec=leg)
     nest.Connect(current, neurons[:10])
     sources, targets = rng.integers(0, NEURONS, (2, 800)) + neurons[0].global_id
     wires = {"weight": rng.normal(0.0, 0.3, 800) * drive, "delay": rng.integers(2, 15, 800) * RESOLUTION_MS}
+    wires["receptor_type"] = rng.integers(1, 4, 800) * (model == PORTED)
     nest.Connect(sources, targets, "one_to_one", {"synapse_model": SYNAPSE} | wires)
     recorder = nest.Create("spike_recorder")
-    meter = nest.Create("multimeter", params={"record_from": STATE, "interval": RESOLUTION_MS})
+    meter = nest.Create("multimeter", params={"record_from": state, "interval": RESOLUTION_MS})
     nest.Connect(neurons, recorder)
     nest.Connect(relays, recorder)
     nest.Connect(meter, neurons[:30])
@@ -92,22 +104,22 @@ def course(models: NeuronModels, model: str, parameters: Parameters, seed: int) 
     nest.Run(50.0)
     neurons.I_e = rng.uniform(0.0, 0.6, NEURONS) * drive
     nest.Run(50.0)
-    neurons[:20].set({"V_th": parameters["V_th"] - 3.0, "tau_m": parameters["tau_m"] * 0.7, "t_ref": 5.0})
-    nest.Run(50.0)  # V_th acts at once, the others with the next Prepare
+    neurons[:20].set(soon | {"tau_m": parameters["tau_m"] * 0.7, "t_ref": 5.0})
+    nest.Run(50.0)  # potentials act at once, the others with the next Prepare
     nest.Cleanup()
     late = nest.Create(names[model], 5, params=parameters | {"I_e": 2.0 * drive})
-    nest.Connect(late, neurons, syn_spec={"weight": 0.5 * drive, "delay": 2.0})
+    nest.Connect(late, neurons, syn_spec=leg | {"synapse_model": "static_synapse", "delay": 2.0})
     nest.Simulate(50.0)
-    spikes, state = recorder.events, meter.events
+    spikes, seen = recorder.events, meter.events
     return [
         *(spikes[name][np.lexsort((spikes["senders"], spikes["times"]))] for name in ("times", "senders")),
-        *(state[name][np.lexsort((state["senders"], state["times"]))] for name in STATE),
+        *(seen[name][np.lexsort((seen["senders"], seen["times"]))] for name in state),
     ]
 
 
-@settings(max_examples=12)
+@settings(max_examples=18)
 @given(
-    model=st.sampled_from(["iaf_psc_alpha", "iaf_psc_exp"]),
+    model=st.sampled_from(["iaf_psc_alpha", "iaf_psc_exp", PORTED]),
     parameters=NEURON_PARAMETERS,
     seed=st.integers(1, 2**31),
 )
@@ -116,7 +128,7 @@ def test_spikes_and_states_are_those_of_nests_own_neurons(
 ) -> None:
     parameters["V_reset"] = min(parameters["V_th"] - 4.0, parameters["V_reset"])
     own, ours = (
-        course(models, model, parameters, seed) for models in (NeuronModels.NEST, NeuronModels.PACKED)
+        course(models, model, dict(parameters), seed) for models in (NeuronModels.NEST, NeuronModels.PACKED)
     )
     assert own[0].size > 100
     for theirs, found in zip(own, ours, strict=True):
@@ -214,12 +226,58 @@ def test_bad_parameters_are_refused_and_change_nothing(parameters: dict[str, flo
     assert neuron.get() == before
 
 
+@pytest.mark.parametrize("taus_ms", [[2.0, 2.0], [2.0] * 4, [2.0, 0.0, 2.0]])
+def test_three_ports_need_three_positive_time_constants(taus_ms: list[float]) -> None:
+    neuron = nest.Create(kernel(1)[PORTED])
+    with pytest.raises(nest.NESTError, match="time constant"):
+        neuron.set({"tau_syn": taus_ms})
+    assert neuron.tau_syn.tolist() == [2.0, 2.0, 2.0]
+
+
 @pytest.mark.parametrize("model", ["iaf_psc_alpha", "iaf_psc_exp", "parrot_neuron"])
 def test_what_packed_neurons_lack_is_refused(model: str) -> None:
     names = kernel(1)
     nodes = nest.Create(names[model], 2)
     with pytest.raises(nest.NESTError, match=r"[Rr]eceptor"):
         nest.Connect(nodes, nodes, syn_spec={"receptor_type": 1})
+
+
+@pytest.mark.parametrize("port", [0, 4])
+def test_ports_that_do_not_exist_are_refused(port: int) -> None:
+    nodes = nest.Create(kernel(1)[PORTED], 2)
+    with pytest.raises(nest.NESTError, match=r"[Rr]eceptor"):
+        nest.Connect(nodes, nodes, syn_spec={"synapse_model": SYNAPSE, "receptor_type": port})
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_packed_counters_count_what_nests_own_do(threads: int) -> None:
+    names = kernel(threads)
+    cells = nest.Create(names["iaf_psc_alpha"], 30, params={"I_e": 450.0})
+    cells.V_m = np.linspace(-70.0, -56.0, 30)
+    relays = nest.Create(names["parrot_neuron"], 4)
+    nest.Connect(cells, relays, syn_spec={"delay": 1.0})  # several spikes at once
+    site = Site(
+        nest=nest,
+        populations={},
+        resolution_ms=RESOLUTION_MS,
+        exchange_ms=10.0,
+        min_delay_ms=1.0,
+        module=MODULE,
+    )
+    first = cells[0].global_id
+    groups = [first + np.arange(size) for size in (5, 30, 1, 30)] + [np.asarray(relays.tolist())]
+    counters = [make_counters(site, groups), CountingNeurons(site, groups)]
+    nest.Prepare()
+    counts = []
+    for _ in range(20):
+        nest.Run(10.0)
+        counts.append([counter.new() for counter in counters])
+    nest.Cleanup()
+    packed_counts, own = np.swapaxes(counts, 0, 1)
+    np.testing.assert_array_equal(packed_counts, own)
+    assert own.sum(axis=0).min() > 5
+    with pytest.raises(nest.NESTError, match="no such place"):
+        nest.GetNodes({"model": COUNTER})[0].place = 99
 
 
 def test_packed_synapses_bring_spikes_to_ports_of_nests_own_neurons() -> None:

@@ -13,7 +13,7 @@ from devices_brain import (
     recorder,
 )
 
-from robobrain.brain.counters import COUNTER, Counters
+from robobrain.brain.counters import COUNTER, CountingNeurons
 from robobrain.brain.monitors import (
     CountDecoder,
     Decoder,
@@ -88,7 +88,7 @@ def test_groups_that_share_a_counting_neuron_keep_apart(sizes: list[int], start:
         exchange_ms=EXCHANGE_MS,
         min_delay_ms=MIN_DELAY_MS,
     )
-    counters = Counters(site, groups)
+    counters = CountingNeurons(site, groups)
     nest.GetNodes({"model": "iaf_psc_delta"}).V_m = start
     counters.new()
     nest.Prepare()

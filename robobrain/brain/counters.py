@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
 from robobrain.brain.nodes import Floats, Nodes
+from robobrain.brain.packed import COUNTER as PACKED_COUNTER
+from robobrain.brain.packed_library import SpikeCounts
+from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import NodeIds
 from robobrain.brain.site import Site
 
@@ -30,8 +33,43 @@ _SPARE_BITS = 5  # above all digits, so that the sum is set back to 0 only now a
 _FULL = 2 ** (_EXACT_BITS - 1)
 
 
-class Counters:
-    """Counts the spikes of groups; one neuron counts several, each in a digit of its own.
+class Counters(Protocol):
+    """Counts the spikes of groups of neurons; groups of the same neurons are counted once."""
+
+    def new(self) -> Floats:
+        """Return the spikes of each group since the last call, shape ``[groups]``."""
+
+
+def make_counters(site: Site, groups: Sequence[NodeIds]) -> Counters:
+    """Return counters of one group or more, packed ones where the kernel has them."""
+    return CountingNeurons(site, groups) if site.module is None else PackedCounters(site, groups)
+
+
+class PackedCounters:
+    """One packed counter for each group, read past NEST."""
+
+    def __init__(self, site: Site, groups: Sequence[NodeIds]) -> None:
+        """Create the counters and connect the groups to them."""
+        assert site.module is not None
+        distinct, self._places = _distinct(groups)
+        self._counts = SpikeCounts(site.module, len(distinct))
+        for place, ids in enumerate(distinct, self._counts.first):
+            site.tap(ids, site.nest.Create(PACKED_COUNTER, params={"place": place}))
+        self._before = self._counts.values.copy()
+
+    def new(self) -> Floats:
+        """Return the spikes of each group since the last call, shape ``[groups]``."""
+        self._counts.read()
+        now = self._counts.values
+        if ranks().size > 1:
+            now = ranks().total(now)
+        new = (now - self._before)[self._places]
+        self._before[:] = now
+        return new
+
+
+class CountingNeurons:
+    """Neurons of NEST that count; one counts several groups, each in a digit of its own.
 
     Reading a neuron costs 6 us or more, whatever it is, so few should be read. A group's spikes weigh a power
     of two that no group below can reach between two readings; the difference of two sums then holds the new
@@ -39,19 +77,14 @@ class Counters:
     """
 
     def __init__(self, site: Site, groups: Sequence[NodeIds]) -> None:
-        """Create the counting neurons and connect the groups to them; there is at least one group.
-
-        Groups of the same neurons are counted once.
-        """
-        distinct = {ids.tobytes(): ids for ids in groups}
-        places = {key: place for place, key in enumerate(distinct)}
-        self._places = [places[ids.tobytes()] for ids in groups]
+        """Create the counting neurons and connect the groups to them."""
+        distinct, self._places = _distinct(groups)
         most = max(len(ids) for ids in groups) * round(LONGEST_COUNT_MS / site.resolution_ms)
         bits = most.bit_length()
         digits = max(1, (_EXACT_BITS - _SPARE_BITS) // bits)
         self._digits, self._bits = digits, bits
         counters: Any = site.nest.Create("iaf_psc_delta", -(-len(distinct) // digits), COUNTER)
-        for index, ids in enumerate(distinct.values()):
+        for index, ids in enumerate(distinct):
             site.tap(ids, counters[index // digits], weight=2.0 ** (bits * (index % digits)))
         self._nodes = Nodes(counters, low_level=site.low_level)
         self._sums = [0] * len(counters)
@@ -72,3 +105,10 @@ class Counters:
             sums = [0] * len(sums)
         self._sums = sums
         return np.array([counts[place] for place in self._places], dtype=float)
+
+
+def _distinct(groups: Sequence[NodeIds]) -> tuple[list[NodeIds], list[int]]:
+    """Return the groups that differ, and which of them each of ``groups`` is."""
+    distinct = {ids.tobytes(): ids for ids in groups}
+    places = {key: place for place, key in enumerate(distinct)}
+    return list(distinct.values()), [places[ids.tobytes()] for ids in groups]

@@ -225,6 +225,7 @@ class BrainModel:
             resolution_ms=self._network.spec.resolution_ms,
             exchange_ms=self._exchange_ms,
             min_delay_ms=self._network.min_delay_ms,
+            module=self._network.module,
             max_delay_ms=float(self._nest.max_delay),
         )
 
@@ -243,6 +244,7 @@ class BrainModel:
             resolution_ms=self._network.spec.resolution_ms,
             exchange_ms=self._exchange_ms,
             min_delay_ms=self._network.min_delay_ms,
+            module=self._network.module,
         )
         record: bool | int = config.get("record_spikes", False)
         self._tap = None

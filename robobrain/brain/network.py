@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 from robobrain.brain.alterations import EVERYWHERE
 from robobrain.brain.axons import first_legs_ms, is_slow, noise_leg_ms
 from robobrain.brain.nodes import Nodes
-from robobrain.brain.packed import MODELS, SYNAPSE, SpikeLog, load, module_path
+from robobrain.brain.packed import MODELS, SYNAPSE, load, module_path
+from robobrain.brain.packed_library import SpikeLog
 from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation
 from robobrain.brain.sheet import Sheet, draw_synapses

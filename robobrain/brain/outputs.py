@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from robobrain.brain.counters import Counters
+from robobrain.brain.counters import make_counters
 from robobrain.brain.monitors import DirectOutputMonitor, Readout, SpikeTimesDecoder
 from robobrain.brain.nodes import Floats
 from robobrain.brain.selectors import NodeIds, Selector, select
@@ -32,7 +32,7 @@ class Outputs:
         self._readout = Readout([monitor.decoder for monitor, _ in channels], [len(ids) for ids in cells])
         self._mixing = _mixing(counting)
         self.size = sum(len(monitor.values) for monitor in counting)
-        self._counters = Counters(site, cells) if cells else None
+        self._counters = make_counters(site, cells) if cells else None
 
     def read(self, exchange_ms: float) -> NDArray[np.float32]:
         """Return the values at the end of an exchange."""

@@ -8,7 +8,6 @@ compile``); without it a brain is built from NEST's own neurons.
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import importlib.util
 import os
@@ -21,20 +20,20 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from robobrain.errors import ConfigurationError, choices
 
 MODELS: Final = {
     "iaf_psc_alpha": "iaf_psc_alpha_packed",
     "iaf_psc_exp": "iaf_psc_exp_packed",
+    "iaf_psc_alpha_multisynapse": "iaf_psc_alpha_multisynapse_packed",
     "parrot_neuron": "parrot_neuron_packed",
 }
 """NEST's models and the packed ones that compute the same."""
 
 SYNAPSE: Final = "static_synapse_packed"
 """Model of a brain's synapses: NEST's ``static_synapse`` in half of its memory, or a copy of it."""
+COUNTER: Final = "spike_counter_packed"
+"""Model of a node that counts the spikes it gets, where they can be read past NEST."""
 RECORDED: Final = "recorded"
 """Parameter of a packed neuron: whether it logs its spikes."""
 SENDER_BITS: Final = 32
@@ -117,27 +116,6 @@ def load(nest: Any, module: Path) -> None:
         raise ConfigurationError("other packed neurons were loaded in this process before; start a new one")
     nest.Install(str(module))
     _loaded.add(module)
-
-
-class SpikeLog:
-    """The spikes of those packed neurons of this process whose parameter `RECORDED` is true."""
-
-    def __init__(self, module: Path, threads: int) -> None:
-        """Find the log in the ``module`` that the kernel has loaded, with so many threads."""
-        self._threads = threads
-        self._library = ctypes.CDLL(str(module))
-        self._library.robobrain_logged_spikes.restype = ctypes.c_size_t
-
-    def take(self) -> NDArray[np.int64]:
-        """Return the spikes since the last call, in no order: steps and identifiers (see `SENDER_BITS`)."""
-        parts = [self._logged(thread) for thread in range(self._threads)]
-        self._library.robobrain_forget_spikes()
-        return np.concatenate(parts)
-
-    def _logged(self, thread: int) -> NDArray[np.int64]:
-        address = ctypes.POINTER(ctypes.c_int64)()
-        number = self._library.robobrain_logged_spikes(ctypes.c_size_t(thread), ctypes.byref(address))
-        return np.ctypeslib.as_array(address, (number,)).copy() if number else np.empty(0, dtype=np.int64)
 
 
 def _kernel_file() -> Path | None:

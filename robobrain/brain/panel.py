@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -70,6 +71,7 @@ class Panel:
         resolution_ms: float,
         exchange_ms: float,
         min_delay_ms: float,
+        module: Path | None = None,
         low_level: bool = True,
     ) -> Panel:
         """Create and connect all devices; call before ``nest.Prepare``.
@@ -82,6 +84,7 @@ class Panel:
             resolution_ms: Time step of the kernel.
             exchange_ms: Usual length of an exchange.
             min_delay_ms: Smallest delay of the network's connections; no device may go below it.
+            module: Module of the packed neurons that the kernel has loaded; None where it has not.
             low_level: Use NEST's private calls where they exist.
 
         Raises:
@@ -93,6 +96,7 @@ class Panel:
             resolution_ms=resolution_ms,
             exchange_ms=exchange_ms,
             min_delay_ms=min_delay_ms,
+            module=module,
             low_level=low_level,
         )
         return cls(site, sources, monitors)

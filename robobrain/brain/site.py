@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from robobrain.brain.nodes import is_multiple
@@ -23,6 +24,7 @@ class Site:
         exchange_ms: Usual length of an exchange.
         min_delay_ms: Smallest delay of the network's connections; no device may go below it.
         low_level: Use NEST's private calls where they exist.
+        module: Module of the packed neurons that the kernel has loaded; None where it has not.
         max_delay_ms: Largest delay of the network's connections; once it has run none may go beyond it.
     """
 
@@ -32,6 +34,7 @@ class Site:
     exchange_ms: float
     min_delay_ms: float
     low_level: bool = True
+    module: Path | None = None
     max_delay_ms: float = math.inf
 
     def __post_init__(self) -> None:

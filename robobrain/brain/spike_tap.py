@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from robobrain.brain.nodes import Floats, Nodes
-from robobrain.brain.packed import MODELS, RECORDED, SENDER_BITS, SpikeLog
+from robobrain.brain.packed import MODELS, RECORDED, SENDER_BITS
+from robobrain.brain.packed_library import SpikeLog
 from robobrain.brain.ranks import ranks
 from robobrain.brain.selectors import PlacedPopulation, Selector, evenly_spread, select_groups
 from robobrain.errors import ConfigurationError

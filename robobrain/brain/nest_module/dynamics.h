@@ -1,4 +1,5 @@
-// The equations of NEST's iaf_psc_alpha and iaf_psc_exp, operation by operation: results are equal to the last bit.
+// The equations of NEST's iaf_psc_alpha, iaf_psc_exp and iaf_psc_alpha_multisynapse, operation by operation: results
+// are equal to the last bit.
 //
 // Parameters and the propagators that follow from them are the same for most neurons of a population; neurons
 // that have the same ones share them, so that the state of a neuron is all that an update has to fetch.
@@ -6,11 +7,15 @@
 #ifndef ROBOBRAIN_DYNAMICS_H
 #define ROBOBRAIN_DYNAMICS_H
 
+#include <algorithm>
+#include <array>
 #include <cmath>
+#include <limits>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <tuple>
+#include <vector>
 
 #include "dict_util.h"
 #include "exceptions.h"
@@ -23,7 +28,7 @@ namespace robobrain
 {
 
 // Times in ms, capacitance in pF, potentials in mV; all but e_l relative to e_l.
-struct Parameters
+struct Membrane
 {
   double tau_m = 10.0;
   double c_m = 250.0;
@@ -31,10 +36,8 @@ struct Parameters
   double e_l = -70.0;
   double v_reset = 0.0;
   double threshold = 15.0;
-  double tau_ex = 2.0;
-  double tau_in = 2.0;
 
-  auto operator<=>( const Parameters& ) const = default;
+  auto operator<=>( const Membrane& ) const = default;
 
   void
   get( Dictionary& status ) const
@@ -46,8 +49,6 @@ struct Parameters
     status[ names::E_L ] = e_l;
     status[ names::V_reset ] = v_reset + e_l;
     status[ names::V_th ] = threshold + e_l;
-    status[ names::tau_syn_ex ] = tau_ex;
-    status[ names::tau_syn_in ] = tau_in;
   }
 
   // Returns by how much e_l moved.
@@ -64,15 +65,13 @@ struct Parameters
     update_value_param( status, names::tau_m, tau_m, node );
     update_value_param( status, names::C_m, c_m, node );
     update_value_param( status, names::t_ref, t_ref, node );
-    update_value_param( status, names::tau_syn_ex, tau_ex, node );
-    update_value_param( status, names::tau_syn_in, tau_in, node );
     if ( not( v_reset < threshold ) )
     {
       throw nest::BadProperty( "V_reset must be below V_th." );
     }
-    if ( not( c_m > 0 and tau_m > 0 and tau_ex > 0 and tau_in > 0 and t_ref >= 0 ) )
+    if ( not( c_m > 0 and tau_m > 0 and t_ref >= 0 ) )
     {
-      throw nest::BadProperty( "C_m and all time constants must be positive, and t_ref not negative." );
+      throw nest::BadProperty( "C_m and tau_m must be positive, and t_ref not negative." );
     }
     return moved;
   }
@@ -84,9 +83,82 @@ struct Parameters
   }
 };
 
+inline void
+check_time_constant( const double tau )
+{
+  if ( not( tau > 0 ) )
+  {
+    throw nest::BadProperty( "All time constants of synapses must be positive." );
+  }
+}
+
+// A membrane with synapses that excite and synapses that inhibit.
+struct TwoCurrents : Membrane
+{
+  double tau_ex = 2.0;
+  double tau_in = 2.0;
+
+  auto operator<=>( const TwoCurrents& ) const = default;
+
+  void
+  get( Dictionary& status ) const
+  {
+    Membrane::get( status );
+    status[ nest::names::tau_syn_ex ] = tau_ex;
+    status[ nest::names::tau_syn_in ] = tau_in;
+  }
+
+  double
+  set( const Dictionary& status, nest::Node* node )
+  {
+    const double moved = Membrane::set( status, node );
+    nest::update_value_param( status, nest::names::tau_syn_ex, tau_ex, node );
+    nest::update_value_param( status, nest::names::tau_syn_in, tau_in, node );
+    check_time_constant( tau_ex );
+    check_time_constant( tau_in );
+    return moved;
+  }
+};
+
+// A membrane with synapses at ports, and a lowest potential.
+struct PortedCurrents : Membrane
+{
+  std::array< double, PORTS > tau = { 2.0, 2.0, 2.0 };
+  double v_min = -std::numeric_limits< double >::infinity();
+
+  auto operator<=>( const PortedCurrents& ) const = default;
+
+  void
+  get( Dictionary& status ) const
+  {
+    Membrane::get( status );
+    status[ nest::names::V_min ] = v_min + e_l;
+    status[ nest::names::tau_syn ] = std::vector< double >( tau.begin(), tau.end() );
+  }
+
+  double
+  set( const Dictionary& status, nest::Node* node )
+  {
+    const double moved = Membrane::set( status, node );
+    v_min -= nest::update_value_param( status, nest::names::V_min, v_min, node ) ? e_l : moved;
+    std::vector< double > wanted( tau.begin(), tau.end() );
+    status.update_value( nest::names::tau_syn, wanted );
+    if ( wanted.size() != PORTS )
+    {
+      throw nest::BadProperty( "tau_syn needs a time constant for each of three ports." );
+    }
+    std::for_each( wanted.begin(), wanted.end(), check_time_constant );
+    std::copy_n( wanted.begin(), PORTS, tau.begin() );
+    return moved;
+  }
+};
+
 // Currents in pA, relative potential in mV.
 struct AlphaCurrents
 {
+  using Parameters = TwoCurrents;
+  using Inbox = SharedInbox;
+
   struct Propagators
   {
     double decay_ex, rise_ex, peak_ex, d_to_v_ex, i_to_v_ex;
@@ -116,7 +188,7 @@ struct AlphaCurrents
   double di_in = 0.0;
 
   void
-  step_membrane( const Propagators& p, const double i_e )
+  step_membrane( const Propagators& p, const double i_e, const TwoCurrents& )
   {
     v = p.input_to_v * ( input + i_e ) + p.d_to_v_ex * di_ex + p.i_to_v_ex * i_ex + p.d_to_v_in * di_in
       + p.i_to_v_in * i_in + p.leak * v + v;
@@ -136,6 +208,9 @@ struct AlphaCurrents
 
 struct ExponentialCurrents
 {
+  using Parameters = TwoCurrents;
+  using Inbox = SharedInbox;
+
   struct Propagators
   {
     double decay_ex, i_to_v_ex, decay_in, i_to_v_in, input_to_v, leak;
@@ -157,7 +232,7 @@ struct ExponentialCurrents
   double i_in = 0.0;
 
   void
-  step_membrane( const Propagators& p, const double i_e )
+  step_membrane( const Propagators& p, const double i_e, const TwoCurrents& )
   {
     v = v * p.leak + i_ex * p.i_to_v_ex + i_in * p.i_to_v_in + ( i_e + input ) * p.input_to_v;
   }
@@ -172,10 +247,72 @@ struct ExponentialCurrents
   }
 };
 
+struct PortCurrents
+{
+  using Parameters = PortedCurrents;
+  using Inbox = OwnInbox;
+
+  struct Propagators
+  {
+    struct Port
+    {
+      double decay, rise, peak, d_to_v, i_to_v;
+    };
+
+    std::array< Port, PORTS > ports;
+    double leak, input_to_v;
+
+    Propagators( const Parameters& p, const double h )
+      : leak( std::exp( -h / p.tau_m ) )
+      , input_to_v( 1 / p.c_m * ( 1 - leak ) * p.tau_m )
+    {
+      for ( size_t index = 0; index < PORTS; ++index )
+      {
+        Port& port = ports[ index ];
+        const double tau = p.tau[ index ];
+        port.decay = std::exp( -h / tau );
+        port.rise = h * port.decay;
+        port.peak = 1.0 * numerics::e / tau;
+        std::tie( port.d_to_v, port.i_to_v ) = IAFPropagatorAlpha( tau, p.tau_m, p.c_m ).evaluate( h );
+      }
+    }
+  };
+
+  double v = 0.0;
+  double input = 0.0;
+  std::array< double, PORTS > i {};
+  std::array< double, PORTS > di {};
+
+  void
+  step_membrane( const Propagators& p, const double i_e, const PortedCurrents& bounds )
+  {
+    v = p.input_to_v * ( input + i_e ) + p.leak * v;
+    for ( size_t index = 0; index < PORTS; ++index )
+    {
+      v += p.ports[ index ].d_to_v * di[ index ] + p.ports[ index ].i_to_v * i[ index ];
+    }
+    v = v < bounds.v_min ? bounds.v_min : v;
+  }
+
+  void
+  step_synapses( const Propagators& p, const PortArrival& arrival )
+  {
+    for ( size_t index = 0; index < PORTS; ++index )
+    {
+      const Propagators::Port& port = p.ports[ index ];
+      i[ index ] = port.rise * di[ index ] + port.decay * i[ index ];
+      di[ index ] *= port.decay;
+      di[ index ] += port.peak * arrival.sums[ index ];
+    }
+  }
+};
+
 // Parameters, and what follows from them at a resolution of h ms.
 template < typename Dynamics >
 struct Kind
 {
+  using Parameters = typename Dynamics::Parameters;
+
   const Parameters parameters;
   const double h;
   const typename Dynamics::Propagators propagators;
@@ -193,10 +330,10 @@ struct Kind
 // The kinds that there are; they stay where they are as long as the process does.
 template < typename Dynamics >
 const Kind< Dynamics >*
-kind_of( const Parameters& parameters )
+kind_of( const typename Dynamics::Parameters& parameters )
 {
   static std::mutex lock;
-  static std::map< std::pair< Parameters, double >, std::unique_ptr< Kind< Dynamics > > > kinds;
+  static std::map< std::pair< typename Dynamics::Parameters, double >, std::unique_ptr< Kind< Dynamics > > > kinds;
   const std::lock_guard< std::mutex > guard( lock );
   const double h = nest::Time::get_resolution().get_ms();
   auto& kind = kinds[ { parameters, h } ];

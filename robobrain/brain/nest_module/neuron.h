@@ -1,12 +1,14 @@
-// A neuron with two synaptic currents whose state lies close together.
+// A neuron with synaptic currents whose state lies close together.
 //
-// It takes the part of NEST's iaf_psc_alpha or iaf_psc_exp that a brain needs: static synapses, currents, and
-// multimeters. It keeps no history of spikes for plastic synapses, has no V_min, and does not fire at random.
+// It takes the part of NEST's iaf_psc_alpha, iaf_psc_exp or iaf_psc_alpha_multisynapse that a brain needs: static
+// synapses, currents, and multimeters. It keeps no history of spikes for plastic synapses, has no V_min, and does not fire at random.
 
 #ifndef ROBOBRAIN_NEURON_H
 #define ROBOBRAIN_NEURON_H
 
 #include <memory>
+#include <numeric>
+#include <type_traits>
 
 #include "dynamics.h"
 #include "packed_node.h"
@@ -22,7 +24,7 @@ class PackedNeuron : public PackedNode
 {
 public:
   PackedNeuron()
-    : kind_( kind_of< Dynamics >( Parameters() ) )
+    : kind_( kind_of< Dynamics >( {} ) )
   {
     if ( recordables_.empty() )
     {
@@ -40,6 +42,20 @@ public:
 
   using PackedNode::handle;
   using PackedNode::handles_test_event;
+
+  size_t
+  handles_test_event( nest::SpikeEvent& event, const size_t receptor ) override
+  {
+    if constexpr ( not std::is_same_v< typename Dynamics::Inbox, OwnInbox > )
+    {
+      return PackedNode::handles_test_event( event, receptor );
+    }
+    if ( receptor < 1 or receptor > PORTS )
+    {
+      throw nest::IncompatibleReceptorType( receptor, get_name(), "SpikeEvent" );
+    }
+    return receptor;
+  }
 
   size_t
   handles_test_event( nest::CurrentEvent&, const size_t receptor ) override
@@ -62,7 +78,7 @@ public:
   void
   handle( nest::SpikeEvent& event ) override
   {
-    inbox_of( *this ).at( get_thread_lid(), event ).add( event.get_weight() * event.get_multiplicity() );
+    inbox_.at( *this, event ).add( event.get_weight() * event.get_multiplicity(), event.get_rport() );
   }
 
   void
@@ -92,7 +108,7 @@ public:
   void
   set_status( const Dictionary& status ) override
   {
-    Parameters parameters = kind_->parameters;
+    auto parameters = kind_->parameters;
     double v = dynamics_.v;
     double i_e = i_e_;
     bool recorded = recorded_;
@@ -122,6 +138,19 @@ public:
   i_in() const
   {
     return dynamics_.i_in;
+  }
+
+  template < size_t index >
+  double
+  i_port() const
+  {
+    return dynamics_.i[ index ];
+  }
+
+  double
+  i_all() const
+  {
+    return std::accumulate( dynamics_.i.begin(), dynamics_.i.end(), 0.0 );
   }
 
 private:
@@ -159,11 +188,11 @@ private:
     }
   }
 
-  // Propagators act from here on, as those of NEST's neurons do; potentials and currents act at once.
+  // Propagators act from here on, as those of NEST's neurons do; potentials, bounds and currents act at once.
   void
   pre_run_hook() override
   {
-    make_room_for( *this );
+    inbox_.fit( *this );
     if ( kind_->h != nest::Time::get_resolution().get_ms() )
     {
       kind_ = kind_of< Dynamics >( kind_->parameters );
@@ -183,21 +212,20 @@ private:
   update( const nest::Time& origin, const long from, const long to ) override
   {
     const auto& propagators = acting_->propagators;
-    const Parameters& parameters = kind_->parameters;
-    Inbox& inbox = inbox_of( *this );
+    const auto& parameters = kind_->parameters;
     for ( long lag = from; lag < to; ++lag )
     {
       if ( refractory_steps_ == 0 )
       {
-        dynamics_.step_membrane( propagators, i_e_ );
+        dynamics_.step_membrane( propagators, i_e_, parameters );
       }
       else
       {
         --refractory_steps_;
       }
-      Arrival& arrival = inbox.at( get_thread_lid(), lag );
+      auto& arrival = inbox_.at( *this, lag );
       dynamics_.step_synapses( propagators, arrival );
-      arrival = Arrival();
+      arrival = {};
       if ( dynamics_.v >= parameters.threshold )
       {
         refractory_steps_ = acting_->refractory_steps;
@@ -220,6 +248,7 @@ private:
   const Kind< Dynamics >* kind_;
   const Kind< Dynamics >* acting_ = nullptr;
   int refractory_steps_ = 0;
+  [[no_unique_address]] typename Dynamics::Inbox inbox_;
   std::unique_ptr< Devices > devices_;
 
   static nest::RecordablesMap< PackedNeuron > recordables_;
@@ -230,6 +259,7 @@ nest::RecordablesMap< PackedNeuron< Dynamics > > PackedNeuron< Dynamics >::recor
 
 using PackedAlpha = PackedNeuron< AlphaCurrents >;
 using PackedExponential = PackedNeuron< ExponentialCurrents >;
+using PackedPorts = PackedNeuron< PortCurrents >;
 
 }
 
@@ -252,6 +282,17 @@ RecordablesMap< robobrain::PackedExponential >::create()
   insert_( names::V_m, &robobrain::PackedExponential::v_m );
   insert_( names::I_syn_ex, &robobrain::PackedExponential::i_ex );
   insert_( names::I_syn_in, &robobrain::PackedExponential::i_in );
+}
+
+template <>
+inline void
+RecordablesMap< robobrain::PackedPorts >::create()
+{
+  insert_( names::V_m, &robobrain::PackedPorts::v_m );
+  insert_( names::I_syn, &robobrain::PackedPorts::i_all );
+  insert_( "I_syn_1", &robobrain::PackedPorts::i_port< 0 > );
+  insert_( "I_syn_2", &robobrain::PackedPorts::i_port< 1 > );
+  insert_( "I_syn_3", &robobrain::PackedPorts::i_port< 2 > );
 }
 
 }

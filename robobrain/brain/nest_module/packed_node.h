@@ -1,4 +1,4 @@
-// What packed neurons and relays have in common: one port for spikes, a place in the inbox, and the log.
+// What packed nodes have in common: one port for spikes, a place in the inbox of the thread, and the log.
 
 #ifndef ROBOBRAIN_PACKED_NODE_H
 #define ROBOBRAIN_PACKED_NODE_H
@@ -35,7 +35,21 @@ public:
     return 0;
   }
 
+  // Counts spikes, whatever their weight.
+  void
+  handle( nest::SpikeEvent& event ) override
+  {
+    SharedInbox::at( *this, event ).excitatory += static_cast< double >( event.get_multiplicity() );
+  }
+
 protected:
+  void
+  pre_run_hook() override
+  {
+    SharedInbox::fit( *this );
+  }
+
+
   void
   check_receptor_( const size_t receptor ) const
   {

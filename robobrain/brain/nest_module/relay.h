@@ -11,7 +11,6 @@ namespace robobrain
 class PackedRelay : public PackedNode
 {
 public:
-  using PackedNode::handle;
   using PackedNode::receives_signal;
   using PackedNode::sends_signal;
 
@@ -28,12 +27,6 @@ public:
   }
 
   void
-  handle( nest::SpikeEvent& event ) override
-  {
-    inbox_of( *this ).at( get_thread_lid(), event ).excitatory += static_cast< double >( event.get_multiplicity() );
-  }
-
-  void
   get_status( Dictionary& status ) const override
   {
     status[ RECORDED ] = recorded_;
@@ -47,18 +40,11 @@ public:
 
 private:
   void
-  pre_run_hook() override
-  {
-    make_room_for( *this );
-  }
-
-  void
   update( const nest::Time& origin, const long from, const long to ) override
   {
-    Inbox& inbox = inbox_of( *this );
     for ( long lag = from; lag < to; ++lag )
     {
-      double& spikes = inbox.at( get_thread_lid(), lag ).excitatory;
+      double& spikes = SharedInbox::at( *this, lag ).excitatory;
       if ( spikes > 0.0 )
       {
         const size_t multiplicity = static_cast< size_t >( spikes );

@@ -6,6 +6,7 @@
 
 #include "nest_extension_interface.h"
 
+#include "counter.h"
 #include "neuron.h"
 #include "relay.h"
 #include "synapse.h"
@@ -21,12 +22,15 @@ public:
   initialize() override
   {
     const size_t threads = nest::kernel().vp_manager.get_num_threads();
-    inboxes.assign( threads, Inbox() );
+    inboxes.assign( threads, {} );
     spike_logs.assign( threads, {} );
+    counts.clear();
     auto& models = nest::kernel().model_manager;
     models.register_node_model< PackedAlpha >( "iaf_psc_alpha_packed" );
     models.register_node_model< PackedExponential >( "iaf_psc_exp_packed" );
+    models.register_node_model< PackedPorts >( "iaf_psc_alpha_multisynapse_packed" );
     models.register_node_model< PackedRelay >( "parrot_neuron_packed" );
+    models.register_node_model< PackedCounter >( "spike_counter_packed" );
     models.register_connection_model< PackedSynapse >( "static_synapse_packed" );
   }
 };
@@ -53,6 +57,25 @@ robobrain_forget_spikes()
   for ( auto& log : robobrain::spike_logs )
   {
     log.clear();
+  }
+}
+
+// Makes places for so many counters, and returns the first.
+size_t
+robobrain_make_counts( const size_t number )
+{
+  const size_t first = robobrain::counts.size();
+  robobrain::counts.resize( first + number );
+  return first;
+}
+
+// Copies counts, or nothing where the kernel has been reset and they are gone.
+void
+robobrain_copy_counts( const size_t first, const size_t number, double* to )
+{
+  if ( first + number <= robobrain::counts.size() )
+  {
+    std::copy_n( robobrain::counts.begin() + first, number, to );
   }
 }
 
