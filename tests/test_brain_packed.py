@@ -88,7 +88,12 @@ def course(models: NeuronModels, model: str, parameters: Parameters, seed: int) 
     current = nest.Create("dc_generator", params={"amplitude": 80.0, "start": 20.0, "stop": 60.0})
     nest.Connect(noise, relays, syn_spec={"delay": 1.0})
     drive = parameters["C_m"]
-    leg = {"synapse_model": SYNAPSE, "weight": 0.2 * drive, "delay": 1.5, "receptor_type": int(model == PORTED)}
+    leg = {
+        "synapse_model": SYNAPSE,
+        "weight": 0.2 * drive,
+        "delay": 1.5,
+        "receptor_type": int(model == PORTED),
+    }
     nest.Connect(relays, neurons, syn_spec=leg)
     nest.Connect(current, neurons[:10])
     sources, targets = rng.integers(0, NEURONS, (2, 800)) + neurons[0].global_id

@@ -26,6 +26,7 @@ MEETING_POINTS = {
     "brain/forking.py",
     "brain/snapshots.py",
     "brain/model.py",
+    "brain/quiet.py",
     "brain/config.py",
     "brain/resets.py",
     "brain/together.py",

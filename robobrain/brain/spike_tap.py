@@ -100,9 +100,14 @@ class SpikeTap:
         """
         self._since_ms = 0.0
         keys = np.concatenate([self._logged(), self._delivered()])
-        keys.sort()
+        keys.sort(kind="stable")  # they come nearly in order: a third of the time
         steps = (keys >> SENDER_BITS).astype(np.float64)
         return SpikeChunk(steps * self._resolution_ms, keys.astype(np.uint32))
+
+    def stop(self) -> None:
+        """Let packed neurons log no more spikes."""
+        for ids in self.recorded.values():
+            self._nest.NodeCollection(ids).set({RECORDED: False})
 
     def _logged(self) -> NDArray[np.int64]:
         if self._log is None:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack, closing
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter, process_time, thread_time
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import numpy as np
 
 from robobrain import recording
+from robobrain.brain.quiet import QUIET
 from robobrain.recording import RunWriter
 from robobrain.seeding import generator
 from robobrain.tasks.joystick.benchmark import BuildListener
@@ -22,6 +23,10 @@ from robobrain.tasks.joystick.protocol import Stimulator, load_protocol
 from robobrain.tasks.joystick.specification import load_task
 from robobrain.tasks.joystick.streams import Recorder
 from robobrain.tasks.joystick.trial import JoystickTask
+
+if TYPE_CHECKING:
+    from robobrain.bridge.link import BrainLink, LocalBrain
+    from robobrain.bridge.messages import Readings
 
 EPISODE_WARM_UP_MS = 300.0
 """Left out at the beginning of an episode."""
@@ -48,10 +53,10 @@ class Estimate:
 
 @dataclass(frozen=True, kw_only=True)
 class RecordingCost:
-    """A loop that is recorded beside one that is not: the same episodes, in turns, on two equal brains.
+    """A loop that is recorded beside one that is not: the same episodes, in turns, on two brains.
 
-    Where the memory of a process happens to lie makes equal brains differ by some percent. Each episode runs
-    in new copies of both brains, so the mean over episodes tells more than a long one.
+    Where the memory of a process happens to lie makes equal brains differ by some percent, so the brains
+    change places: each episode is run twice, recorded on the one and then on the other.
 
     Attributes:
         added: Wall time that recording adds, relative to the loop without.
@@ -140,20 +145,14 @@ def measure_recording(
     episodes: int,
     on_build: BuildListener | None = None,
 ) -> RecordingCost:
-    """Run ``episodes`` (two or more) of ``seconds`` each, in turns with everything recorded and nothing."""
-    from robobrain.body import Forelimb  # noqa: PLC0415
-    from robobrain.brain.config import local_brain  # noqa: PLC0415
+    """Run ``episodes`` (two or more) of ``seconds`` each, in turns with everything recorded and nothing.
 
+    Raises:
+        ConfigurationError: Packed neurons are not compiled: NEST's own can't stop being recorded.
+    """
     with ExitStack() as stack:
-        loops = []
-        for records in (False, True):
-            link = local_brain(brain, threads=threads, record_spikes=records, on_progress=on_build)
-            body = stack.enter_context(closing(Forelimb()))
-            loop = Loop(stack.enter_context(link), body, JoystickTask(load_task()))
-            loops.append((loop, link.kernel_pid))
-        measured = [
-            _measure_episode(loops[0], loops[1], seconds, seed + number) for number in range(episodes)
-        ]
+        one, other = (stack.enter_context(_loop(brain, threads, on_build)) for _ in range(2))
+        measured = [_measure_episode((one, other), seconds, seed + number) for number in range(episodes)]
     return RecordingCost(
         added=Estimate.of([one.added for one in measured]),
         added_cpu=Estimate.of([one.added_cpu for one in measured]),
@@ -163,6 +162,45 @@ def measure_recording(
         bytes_per_hour=statistics.mean(one.bytes_per_hour for one in measured),
         backpressure_ms=max(one.backpressure_ms for one in measured),
     )
+
+
+class _Switched:
+    """A brain whose episodes are recorded or not, as is said before their reset."""
+
+    def __init__(self, brain: LocalBrain) -> None:
+        self._brain = brain
+        self.records = True
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._brain, name)
+
+    def reset(self, seed: int) -> Readings:
+        return self._brain.reset(seed if self.records else seed + QUIET)
+
+
+@dataclass(frozen=True)
+class _SwitchedLoop:
+    """A loop, its brain, and the process of that."""
+
+    loop: Loop
+    brain: _Switched
+    kernel: int
+
+
+@contextmanager
+def _loop(brain: str, threads: int | None, on_build: BuildListener | None) -> Iterator[_SwitchedLoop]:
+    """Build a brain and yield its loop."""
+    from robobrain.body import Forelimb  # noqa: PLC0415
+    from robobrain.brain.config import kernel_config  # noqa: PLC0415
+    from robobrain.brain.kernel import kernel_command  # noqa: PLC0415
+    from robobrain.bridge.link import LocalBrain  # noqa: PLC0415
+
+    config = kernel_config(brain, threads=threads, record_spikes=True, neurons="packed")
+    command = kernel_command(asdict(config), model="robobrain.brain.quiet:SometimesQuietBrain")
+    with LocalBrain(command, on_progress=on_build) as link, closing(Forelimb()) as body:
+        switched = _Switched(link)
+        loop = Loop(cast("BrainLink", switched), body, JoystickTask(load_task()))
+        yield _SwitchedLoop(loop, switched, link.kernel_pid)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,13 +216,43 @@ class _Episode:
     backpressure_ms: float
 
 
-def _measure_episode(
-    without: tuple[Loop, int], with_recorder: tuple[Loop, int], seconds: float, seed: int
-) -> _Episode:
+def _measure_episode(brains: tuple[_SwitchedLoop, _SwitchedLoop], seconds: float, seed: int) -> _Episode:
+    one, other = brains
+    halves = [_measure_half(*pair, seconds, seed) for pair in ((one, other), (other, one))]
+    plain_s, recorded_s = (
+        sum(getattr(half, name).wall_s for half in halves) for name in ("plain", "recorded")
+    )
+    cpu_s = sum(half.recorded.cpu_s + half.writer_s for half in halves)
+    return _Episode(
+        added=recorded_s / plain_s - 1.0,
+        added_cpu=cpu_s / sum(half.plain.cpu_s for half in halves) - 1.0,
+        in_loop=sum(half.recorded.recorder_s for half in halves) / recorded_s,
+        writer=sum(half.writer_s for half in halves) / plain_s,
+        spikes_per_s=statistics.mean(half.spikes_per_s for half in halves),
+        bytes_per_hour=statistics.mean(half.bytes_per_hour for half in halves),
+        backpressure_ms=max(half.backpressure_ms for half in halves),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Half:
+    """An episode without recording on one brain and with it on the other."""
+
+    plain: _Turns
+    recorded: _Turns
+    writer_s: float
+    spikes_per_s: float
+    bytes_per_hour: float
+    backpressure_ms: float
+
+
+def _measure_half(without: _SwitchedLoop, with_recorder: _SwitchedLoop, seconds: float, seed: int) -> _Half:
+    without.brain.records, with_recorder.brain.records = False, True
     with TemporaryDirectory() as name:
         folder = Path(name) / "run"
         with recording.create(folder, {}) as writer:
-            plain, recorded = _Turns(*without, seed), _Turns(*with_recorder, seed, writer)
+            plain = _Turns(without.loop, without.kernel, seed)
+            recorded = _Turns(with_recorder.loop, with_recorder.kernel, seed, writer)
             others_s = process_time() - thread_time()
             for turn in range(round(seconds * 1e3 / TURN_MS)):
                 for loop in (plain, recorded) if turn % 2 else (recorded, plain):
@@ -192,11 +260,10 @@ def _measure_episode(
             writer_s = process_time() - thread_time() - others_s
         run = recording.open(folder)
         span_s = (run.span_ms[1] - run.span_ms[0]) / 1e3
-        return _Episode(
-            added=recorded.wall_s / plain.wall_s - 1.0,
-            added_cpu=(recorded.cpu_s + writer_s) / plain.cpu_s - 1.0,
-            in_loop=recorded.recorder_s / recorded.wall_s,
-            writer=writer_s / plain.wall_s,
+        return _Half(
+            plain=plain,
+            recorded=recorded,
+            writer_s=writer_s,
             spikes_per_s=run.spike_count / span_s,
             bytes_per_hour=3600 * sum(path.stat().st_size for path in run.segments) / span_s,
             backpressure_ms=run.manifest["backpressure_ms"],
