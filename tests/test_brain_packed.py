@@ -22,13 +22,14 @@ from robobrain.brain.network import Network
 from robobrain.brain.packed import (
     COUNTER,
     MODELS,
+    RATE_SOURCE,
     RECORDED,
     SENDER_BITS,
     SYNAPSE,
     NeuronModels,
     module_path,
 )
-from robobrain.brain.packed_library import SpikeLog
+from robobrain.brain.packed_library import Rates, SpikeLog
 from robobrain.brain.site import Site
 from robobrain.brain.spike_tap import SpikeTap
 from robobrain.errors import ConfigurationError
@@ -283,6 +284,41 @@ def test_packed_counters_count_what_nests_own_do(threads: int) -> None:
     assert own.sum(axis=0).min() > 5
     with pytest.raises(nest.NESTError, match="no such place"):
         nest.GetNodes({"model": COUNTER})[0].place = 99
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_packed_sources_draw_the_trains_of_nests_own(threads: int) -> None:
+    rng = np.random.default_rng(2)
+    rates_hz = rng.uniform(0.0, 1.0, (12, 3)) ** 3 * 20_000.0  # up to ten spikes in a step
+    rates_hz[3] = 0.0
+    trains = []
+    for packed_ones in (True, False):
+        kernel(threads)
+        model = RATE_SOURCE if packed_ones else "inhomogeneous_poisson_generator"
+        sources = nest.Create(model, 3, params={"stop": 110.0})
+        relays = nest.Create("parrot_neuron", 9)
+        recorder = nest.Create("spike_recorder")
+        for source, targets in zip(sources, (relays[:4], relays[4:], relays), strict=True):
+            nest.Connect(source, targets, syn_spec={"delay": 1.0})
+        nest.Connect(relays, recorder)
+        assert MODULE is not None
+        rates = Rates(MODULE, 3) if packed_ones else None
+        if rates is not None:
+            sources.place = [rates.first, rates.first + 1, rates.first + 2]
+        nest.Prepare()
+        for exchange, wanted in enumerate(rates_hz):
+            if rates is None:
+                first_ms = [exchange * 10.0 + RESOLUTION_MS]
+                sources.set([{"rate_times": first_ms, "rate_values": [rate]} for rate in wanted])
+            else:
+                rates.values[:] = wanted
+                rates.write()
+            nest.Run(10.0)
+        nest.Cleanup()
+        order = np.lexsort((recorder.events["senders"], recorder.events["times"]))
+        trains.append([recorder.events[name][order] for name in ("times", "senders")])
+    assert trains[0][0].size > 2_000
+    np.testing.assert_array_equal(trains[0], trains[1])
 
 
 def test_packed_synapses_bring_spikes_to_ports_of_nests_own_neurons() -> None:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from robobrain.brain.nodes import Floats, Nodes
+from robobrain.brain.packed import RATE_SOURCE
+from robobrain.brain.packed_library import Rates
 from robobrain.brain.selectors import select_groups
 from robobrain.brain.site import Site
 from robobrain.brain.sources import (
@@ -41,7 +43,7 @@ class Inputs:
             check_spikes(site, source)
             delay_ms = site.delay_ms(source.name, source.delay_ms)
             for targets in _grouped(source.targets):
-                device = site.nest.Create(_model(source.encoder))
+                device = site.nest.Create(_model(source.encoder, site))
                 specs.append((source.encoder, targets[0]))
                 channels.append(first_channel + source.channels.index(targets[0].channel))
                 created.append(device.global_id)
@@ -50,36 +52,48 @@ class Inputs:
         self.devices = len(created)
         self._transfer = Transfer.of(specs)
         self._channel = np.array(channels, dtype=np.intp)
-        self._kinds = [_model(encoder) for encoder, _ in specs]
-        pulsed = [index for index, kind in enumerate(self._kinds) if kind == SPIKES]
-        held = [index for index, kind in enumerate(self._kinds) if kind != SPIKES]
-        self._pulsed, self._pulsed_nodes = pulsed, self._nodes(created, pulsed)
-        self._held, self._held_nodes = held, self._nodes(created, held)
+        kinds = [_model(encoder, site) for encoder, _ in specs]
+        self._pulsed, self._held, self._packed = (
+            [index for index, kind in enumerate(kinds) if kind in group]
+            for group in ({SPIKES}, {RATE, CURRENT}, {RATE_SOURCE})
+        )
+        self._held_kinds = [kinds[index] for index in self._held]
+        self._pulsed_nodes, self._held_nodes = (
+            self._nodes(created, chosen) for chosen in (self._pulsed, self._held)
+        )
+        self._rates = self._packed_rates(created)
 
     def write(self, values: Floats, t_ms: float) -> None:
         """Let ``values`` [size] act from ``t_ms`` on."""
         if values.shape != (self.size,) or not all(map(math.isfinite, values.tolist())):
             raise ConfigurationError(f"inputs must be {self.size} finite numbers, got {values!r}")
-        packed = values.tobytes()
-        unchanged = packed == self._last
+        written = values.tobytes()
+        unchanged = written == self._last
         if unchanged and not self._pulsed:
             return  # generators hold what they were given
         within = np.minimum(np.maximum(values, self._low), self._high)
-        strengths = self._transfer(within[self._channel]).tolist()
+        strengths = self._transfer(within[self._channel])
         now = round(t_ms / self._site.resolution_ms)
+        if self._rates is not None and not unchanged:
+            self._rates.values[:] = strengths[self._packed]
+            self._rates.write()
         if self._held_nodes is not None and not unchanged:
             first_ms = [(now + 1) * self._site.resolution_ms]
-            self._held_nodes.set([_held(self._kinds[k], strengths[k], first_ms) for k in self._held])
+            held = zip(self._held_kinds, strengths[self._held].tolist(), strict=True)
+            self._held_nodes.set([_held(kind, strength, first_ms) for kind, strength in held])
         if self._pulsed_nodes is not None:
-            numbers = [round(strengths[k]) for k in self._pulsed]
+            numbers = [round(strength) for strength in strengths[self._pulsed].tolist()]
             self._pulsed_nodes.set([{"spike_times": self._times_ms(number, now)} for number in numbers])
-        self._last = packed
+        self._last = written
 
     def quieten(self, t_ms: float) -> None:
         """Let nothing act from ``t_ms`` on, until values are written again."""
         first_ms = [t_ms + self._site.resolution_ms]
+        if self._rates is not None:
+            self._rates.values[:] = 0.0
+            self._rates.write()
         if self._held_nodes is not None:
-            self._held_nodes.set([_held(self._kinds[k], 0.0, first_ms) for k in self._held])
+            self._held_nodes.set([_held(kind, 0.0, first_ms) for kind in self._held_kinds])
         if self._pulsed_nodes is not None:
             self._pulsed_nodes.set([{"spike_times": []}] * len(self._pulsed))
         self._last = b""
@@ -95,14 +109,25 @@ class Inputs:
         collection = self._site.nest.NodeCollection([ids[index] for index in chosen])
         return Nodes(collection, low_level=self._site.low_level)
 
+    def _packed_rates(self, ids: list[int]) -> Rates | None:
+        """Give each of the packed sources a place for its rate."""
+        if not self._packed or self._site.module is None:
+            return None
+        rates = Rates(self._site.module, len(self._packed))
+        nodes = self._site.nest.NodeCollection([ids[index] for index in self._packed])
+        nodes.place = list(range(rates.first, rates.first + len(self._packed)))
+        return rates
+
 
 RATE, CURRENT, SPIKES = "inhomogeneous_poisson_generator", "dc_generator", "spike_generator"
 
 
-def _model(encoder: Encoder) -> str:
+def _model(encoder: Encoder, site: Site) -> str:
     if isinstance(encoder, CurrentEncoder):
         return CURRENT
-    return SPIKES if isinstance(encoder, SpikesEncoder) else RATE
+    if isinstance(encoder, SpikesEncoder):
+        return SPIKES
+    return RATE if site.module is None else RATE_SOURCE
 
 
 def _held(kind: str, strength: float, first_ms: list[float]) -> dict[str, Any]:

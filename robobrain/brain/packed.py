@@ -34,6 +34,8 @@ SYNAPSE: Final = "static_synapse_packed"
 """Model of a brain's synapses: NEST's ``static_synapse`` in half of its memory, or a copy of it."""
 COUNTER: Final = "spike_counter_packed"
 """Model of a node that counts the spikes it gets, where they can be read past NEST."""
+RATE_SOURCE: Final = "rate_source_packed"
+"""Model of NEST's inhomogeneous_poisson_generator with a rate that is written past NEST."""
 RECORDED: Final = "recorded"
 """Parameter of a packed neuron: whether it logs its spikes."""
 SENDER_BITS: Final = 32

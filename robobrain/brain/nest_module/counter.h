@@ -6,14 +6,13 @@
 #include <vector>
 
 #include "packed_node.h"
+#include "places.h"
 
 namespace robobrain
 {
 
 // The counts of all counters; each writes to its own place.
 inline std::vector< double > counts;
-
-inline const std::string PLACE = "place";
 
 class PackedCounter : public PackedNode
 {
@@ -27,13 +26,7 @@ public:
   void
   set_status( const Dictionary& status ) override
   {
-    long place = place_;
-    status.update_integer_value( PLACE, place );
-    if ( place < 0 or static_cast< size_t >( place ) >= counts.size() )
-    {
-      throw nest::BadProperty( "There is no such place among the counts." );
-    }
-    place_ = place;
+    place_ = place_in( counts, status, place_ );
   }
 
 private:

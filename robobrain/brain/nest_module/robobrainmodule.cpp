@@ -8,6 +8,7 @@
 
 #include "counter.h"
 #include "neuron.h"
+#include "rate_source.h"
 #include "relay.h"
 #include "synapse.h"
 
@@ -25,12 +26,14 @@ public:
     inboxes.assign( threads, {} );
     spike_logs.assign( threads, {} );
     counts.clear();
+    rates.clear();
     auto& models = nest::kernel().model_manager;
     models.register_node_model< PackedAlpha >( "iaf_psc_alpha_packed" );
     models.register_node_model< PackedExponential >( "iaf_psc_exp_packed" );
     models.register_node_model< PackedPorts >( "iaf_psc_alpha_multisynapse_packed" );
     models.register_node_model< PackedRelay >( "parrot_neuron_packed" );
     models.register_node_model< PackedCounter >( "spike_counter_packed" );
+    models.register_node_model< PackedRateSource >( "rate_source_packed" );
     models.register_connection_model< PackedSynapse >( "static_synapse_packed" );
   }
 };
@@ -60,13 +63,16 @@ robobrain_forget_spikes()
   }
 }
 
-// Makes places for so many counters, and returns the first.
 size_t
 robobrain_make_counts( const size_t number )
 {
-  const size_t first = robobrain::counts.size();
-  robobrain::counts.resize( first + number );
-  return first;
+  return robobrain::make_places( robobrain::counts, number );
+}
+
+size_t
+robobrain_make_rates( const size_t number )
+{
+  return robobrain::make_places( robobrain::rates, number );
 }
 
 // Copies counts, or nothing where the kernel has been reset and they are gone.
@@ -76,6 +82,16 @@ robobrain_copy_counts( const size_t first, const size_t number, double* to )
   if ( first + number <= robobrain::counts.size() )
   {
     std::copy_n( robobrain::counts.begin() + first, number, to );
+  }
+}
+
+// Sets rates (Hz), or nothing where the kernel has been reset and they are gone.
+void
+robobrain_set_rates( const size_t first, const size_t number, const double* from )
+{
+  if ( first + number <= robobrain::rates.size() )
+  {
+    std::copy_n( from, number, robobrain::rates.begin() + first );
   }
 }
 
