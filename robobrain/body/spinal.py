@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -28,6 +30,7 @@ class SpinalCord:
         partner = dict(pairs) | {b: a for a, b in pairs}
         self._antagonist = np.array([partner[muscle] for muscle in range(len(MUSCLE_NAMES))])
         self._dt_ms: float | None = None
+        self._received, self._command = b"", np.zeros(len(MUSCLE_NAMES))
         self.reset()
 
     def reset(self) -> None:
@@ -49,12 +52,19 @@ class SpinalCord:
         """
         rate = _pools("motor_rate_hz", motor_rate_hz)
         stretch = np.maximum(_pools("muscle_strain", muscle_strain), 0.0)
-        pools, reflexes = self.spec.pools, self.spec.reflexes
-        drive = ((rate - pools.baseline_hz) / pools.span_hz).clip(0.0, 1.0)
-        excitation = pools.tone + drive - reflexes.antagonist_gain * drive[self._antagonist]
-        excitation += reflexes.stretch_gain * self._delayed(stretch, dt_ms)
-        clipped: Floats = excitation.clip(0.0, 1.0)
-        return clipped
+        excitation: Floats = self.spec.reflexes.stretch_gain * self._delayed(stretch, dt_ms)
+        excitation += self._commanded(rate)
+        return np.minimum(np.maximum(excitation, 0.0), 1.0)
+
+    def _commanded(self, rate_hz: Floats) -> Floats:
+        """Return the excitations without reflexes; rates stay the same for as long as an exchange lasts."""
+        received = rate_hz.tobytes()
+        if received != self._received:
+            pools, reflexes = self.spec.pools, self.spec.reflexes
+            drive = ((rate_hz - pools.baseline_hz) / pools.span_hz).clip(0.0, 1.0)
+            self._command = pools.tone + drive - reflexes.antagonist_gain * drive[self._antagonist]
+            self._received = received
+        return self._command
 
     def get_state(self) -> Floats:
         """Return the stretches under way: the time step (0 when none), then those stretches, oldest first."""
@@ -104,7 +114,7 @@ class SpinalCord:
 def _pools(name: str, values: ArrayLike) -> Floats:
     """Return ``values`` as an array after a check that there is one finite value per muscle."""
     array = np.asarray(values, dtype=np.float64)
-    if array.shape != (len(MUSCLE_NAMES),) or not np.isfinite(array).all():
+    if array.shape != (len(MUSCLE_NAMES),) or not all(map(math.isfinite, array.tolist())):
         wrong = np.count_nonzero(~np.isfinite(array))
         raise ConfigurationError(
             f"{name}: shape {array.shape}, {wrong} values not finite."
