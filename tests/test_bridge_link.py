@@ -87,7 +87,7 @@ def test_close_ends_the_process_and_may_be_repeated() -> None:
         brain.close()
         assert not is_alive(brain.kernel_pid)
     for call in (lambda: brain.reset(0), lambda: brain.step([1, 2, 3])):
-        with pytest.raises(BrainFault, match="closed; make a new brain"):
+        with pytest.raises(BrainFault, match="closed; start a new brain"):
             call()
 
 
@@ -110,11 +110,11 @@ def test_a_killed_kernel_is_a_fault_at_once_and_for_good(number: signal.Signals)
     with LocalBrain(command()) as brain:
         brain.reset(0)
         os.kill(brain.kernel_pid, number)
-        with pytest.raises(BrainFault, match=rf"signal {number.value}\); make a new brain"):
+        with pytest.raises(BrainFault, match=rf"signal {number.value}\); start a new brain"):
             brain.step([1, 2, 3])
         assert not group_of(brain.kernel_pid)
         for call in (lambda: brain.reset(0), lambda: brain.step([1, 2, 3])):
-            with pytest.raises(BrainFault, match=rf"signal {number.value}.*make a new brain"):
+            with pytest.raises(BrainFault, match=rf"signal {number.value}.*start a new brain"):
                 call()
 
 

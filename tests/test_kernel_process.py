@@ -129,7 +129,7 @@ def test_a_killed_holder_takes_the_episode_with_it(threads: int) -> None:
         brain.reset(1)
         child = episode_process(brain)
         os.kill(brain.kernel_pid, signal.SIGKILL)
-        with pytest.raises(BrainFault, match=r"signal 9\); make a new brain"):
+        with pytest.raises(BrainFault, match=r"signal 9\); start a new brain"):
             run_for(brain, steps=100)
         assert not wait_until_gone({child, brain.kernel_pid})
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -121,6 +122,25 @@ def test_independent_neurons_have_a_flat_spectrum(tmp_path: Path) -> None:
     _, power, rate_hz = region_spectra(run, [list(run.populations.values())])
     assert rate_hz[0] == pytest.approx(10.0, rel=0.02)
     assert power[0, 5:-1].mean() == pytest.approx(2 * rate_hz[0] / 50, rel=0.05)
+
+
+def test_a_silent_region_is_said_to_be_silent(tmp_path: Path) -> None:
+    from robobrain.recording.figures.spectrum import spectrum
+
+    rng = np.random.default_rng(0)
+    places = [
+        {"name": f"{region}_a", "region": region, "first_id": first, "size": 50}
+        for region, first in (("M1", 1), ("S1", 51))
+    ]
+    with recording.create(tmp_path / "run", {"brain": {"populations": places}}) as writer:
+        writer.spikes(np.sort(rng.uniform(0, 5_000, 3_000)), rng.integers(1, 51, 3_000))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        figure = spectrum(recording.open(tmp_path / "run"))
+        figure.canvas.draw()
+    said = {axes.get_title(): [text.get_text() for text in axes.texts] for axes in figure.axes[:2]}
+    assert said["S1, mean 0 Hz"] == ["silent"]
+    assert said["M1, mean 12 Hz"] != ["silent"]
 
 
 def test_movement_begins_where_the_joystick_was_last_at_rest(tmp_path: Path) -> None:

@@ -293,7 +293,7 @@ class LocalBrain(KeepsInstants):
 
     def _check_open(self) -> None:
         if self._fault is not None:
-            raise BrainFault(f"{self._fault}; make a new brain")
+            raise BrainFault(f"{self._fault}; start a new brain")
 
     def _exchange(self, request: pb.Request, timeout_s: float) -> pb.Reply:
         """Send ``request`` and return its answer; raises what a fault stands for."""
@@ -367,7 +367,7 @@ class LocalBrain(KeepsInstants):
             error = BrainFault(f"the brain's process ended ({ended})")
         self._fault = f"the brain was lost: {error}"
         kind = type(error) if isinstance(error, (ProtocolError, ConfigurationError)) else BrainFault
-        return kind(f"{error}; make a new brain{_quoted(self._kernel.log_tail())}")
+        return kind(f"{error}; start a new brain{_quoted(self._kernel.log_tail())}")
 
     def _readings(self, reply: pb.Reply, seq: int, started: float) -> Readings:
         if not reply.HasField("readings") or reply.readings.seq != seq:

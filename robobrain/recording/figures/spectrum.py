@@ -38,6 +38,10 @@ def spectrum(run: Run) -> Figure:
     shown = (frequency_hz >= 1) & (frequency_hz <= HIGHEST_HZ)
     for index, (axes, (region, members)) in enumerate(zip(grid.flat, regions.items(), strict=False)):
         colour = style.region_colour(region)
+        axes.set_title(f"{region}, mean {rate_hz[index]:.2g} Hz", color=colour)
+        if rate_hz[index] == 0.0:  # a lesioned one, for instance
+            style.say(axes, "silent")
+            continue
         neurons = sum(p.size for p in members)
         axes.loglog(frequency_hz[shown], power[index, shown], color=colour)
         axes.axhline(2 * rate_hz[index] / neurons, color="black", lw=0.7, ls=(0, (1, 1.5)))
@@ -45,7 +49,6 @@ def spectrum(run: Run) -> Figure:
             axes.axvspan(low, high, color=style.GREY, alpha=BAND_ALPHAS[name], lw=0)
             axes.text(np.sqrt(low * high), 0.97, name, transform=axes.get_xaxis_transform(), ha="center",
                       va="top", color="black", alpha=0.6)  # fmt: skip
-        axes.set_title(f"{region}, mean {rate_hz[index]:.2g} Hz", color=colour)
         axes.set_xlim(1, HIGHEST_HZ)
         axes.set_ylim(*_decades([*power[index, shown], 2 * rate_hz[index] / neurons]))
         axes.xaxis.set_major_formatter("{x:g}")
