@@ -10,7 +10,7 @@ from typing import Any, NoReturn
 
 import yaml
 
-from robobrain.errors import TableError
+from robobrain.errors import ConfigurationError, TableError
 
 LONGEST_TEXT = 1_000_000
 """Characters that a file may have (*assumed*: 90 times the longest of the package)."""
@@ -26,7 +26,8 @@ def read_yaml(path: Path | Traversable) -> dict[Any, Any]:
     """Return the mapping in a YAML file in which no key is given twice and nothing contains itself.
 
     Raises:
-        TableError: It can't be read, is no mapping, or is larger than `LONGEST_TEXT` or `MOST_VALUES`.
+        ConfigurationError: It can't be read.
+        TableError: It is no mapping, or is larger than `LONGEST_TEXT` or `MOST_VALUES`.
     """
     file = path.name
     try:
@@ -37,7 +38,9 @@ def read_yaml(path: Path | Traversable) -> dict[Any, Any]:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         raise TableError(file, line, f"not readable as YAML: {error.problem}", "correct the file") from error
     except OSError as error:
-        raise TableError(file, 1, f"can't be read ({error})", "give the path of a YAML file") from error
+        raise ConfigurationError(
+            f"{path} can't be read: {error.strerror or error}. Fix: give the path of a YAML file."
+        ) from error
     except RecursionError as error:
         raise TableError(file, 1, "is nested too deeply to be read", "use fewer brackets") from error
     except (ValueError, ArithmeticError, LookupError, AttributeError, yaml.YAMLError) as error:

@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from robobrain.brain.interfaces import load_interfaces
 from robobrain.brain.selectors import Selector
 from robobrain.brain.sources import Transfer
-from robobrain.errors import TableError
+from robobrain.errors import ConfigurationError, TableError
 
 MUSCLES = ("Foot1", "Foot2", "Radius1", "Radius2", "Humerus1", "Humerus2", "Humerus3", "Humerus4")
 DATA = files("robobrain.brain") / "data"
@@ -228,7 +228,7 @@ def test_a_file_that_is_not_sound_yaml_is_refused(tmp_path: Path, text: str) -> 
 
 
 def test_a_missing_file_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(TableError, match=r"nowhere\.yaml"):
+    with pytest.raises(ConfigurationError, match=r"nowhere\.yaml can.t be read"):
         load_interfaces(tmp_path / "nowhere.yaml")
 
 
