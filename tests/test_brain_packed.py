@@ -29,10 +29,10 @@ from robobrain.brain.packed import (
     NeuronModels,
     module_path,
 )
-from robobrain.brain.packed_library import Rates, SpikeLog
+from robobrain.brain.packed_library import Rates, SpikeCounts, SpikeLog
 from robobrain.brain.site import Site
 from robobrain.brain.spike_tap import SpikeTap
-from robobrain.errors import ConfigurationError
+from robobrain.errors import BrainFault, ConfigurationError
 
 nest = pytest.importorskip("nest")
 MODULE = module_path()
@@ -232,6 +232,12 @@ def test_bad_parameters_are_refused_and_change_nothing(parameters: dict[str, flo
     assert neuron.get() == before
 
 
+def test_a_lowest_potential_is_a_number() -> None:
+    neuron = nest.Create(kernel(1)[PORTED])
+    with pytest.raises(nest.NESTError, match="V_min"):
+        neuron.V_min = float("nan")
+
+
 @pytest.mark.parametrize("taus_ms", [[2.0, 2.0], [2.0] * 4, [2.0, 0.0, 2.0]])
 def test_three_ports_need_three_positive_time_constants(taus_ms: list[float]) -> None:
     neuron = nest.Create(kernel(1)[PORTED])
@@ -286,11 +292,33 @@ def test_packed_counters_count_what_nests_own_do(threads: int) -> None:
         nest.GetNodes({"model": COUNTER})[0].place = 99
 
 
+@pytest.mark.parametrize("model", [COUNTER, RATE_SOURCE])
+def test_a_node_without_a_place_does_not_run(model: str) -> None:
+    kernel(1)
+    nest.Create(model)
+    with pytest.raises(nest.NESTError, match="needs a place"):
+        nest.Simulate(5.0)
+
+
+def test_places_of_a_network_that_is_gone_are_refused() -> None:
+    assert MODULE is not None
+    kernel(1)
+    rates, counts = Rates(MODULE, 2), SpikeCounts(MODULE, 2)
+    kernel(1)
+    Rates(MODULE, 2)
+    SpikeCounts(MODULE, 2)
+    with pytest.raises(BrainFault, match="has been reset"):
+        rates.write(999.0)
+    with pytest.raises(BrainFault, match="has been reset"):
+        counts.read()
+
+
 @pytest.mark.parametrize("threads", [1, 2])
 def test_packed_sources_draw_the_trains_of_nests_own(threads: int) -> None:
     rng = np.random.default_rng(2)
     rates_hz = rng.uniform(0.0, 1.0, (12, 3)) ** 3 * 20_000.0  # up to ten spikes in a step
     rates_hz[3] = 0.0
+    rates_hz[[5, 7, 8]] *= 10.0  # from twelve on the distribution draws otherwise, and keeps a number
     trains = []
     for packed_ones in (True, False):
         kernel(threads)
@@ -311,8 +339,7 @@ def test_packed_sources_draw_the_trains_of_nests_own(threads: int) -> None:
                 first_ms = [exchange * 10.0 + RESOLUTION_MS]
                 sources.set([{"rate_times": first_ms, "rate_values": [rate]} for rate in wanted])
             else:
-                rates.values[:] = wanted
-                rates.write()
+                rates.write(wanted)
             nest.Run(10.0)
         nest.Cleanup()
         order = np.lexsort((recorder.events["senders"], recorder.events["times"]))

@@ -127,9 +127,7 @@ def test_unknown_tasks_and_unreadable_files_are_refused(tmp_path: Path) -> None:
     (tmp_path / "folder.yaml").mkdir()
     with pytest.raises(ConfigurationError, match=r"The task '.*folder.yaml' is a directory"):
         load_task(tmp_path / "folder.yaml")
-    with pytest.raises(
-        ConfigurationError, match=r"folder.yaml can't be read: Is a directory.*Fix: "
-    ):
+    with pytest.raises(ConfigurationError, match=r"folder.yaml can't be read: Is a directory.*Fix: "):
         load_condition(tmp_path / "folder.yaml")
     broken = tmp_path / "broken.yaml"
     broken.write_text("home: [1")

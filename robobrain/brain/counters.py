@@ -51,20 +51,19 @@ class PackedCounters:
     def __init__(self, site: Site, groups: Sequence[NodeIds]) -> None:
         """Create the counters and connect the groups to them."""
         assert site.module is not None
-        distinct, self._places = _distinct(groups)
+        distinct, self._which = _distinct(groups)
         self._counts = SpikeCounts(site.module, len(distinct))
         for place, ids in enumerate(distinct, self._counts.first):
             site.tap(ids, site.nest.Create(PACKED_COUNTER, params={"place": place}))
-        self._before = self._counts.values.copy()
+        self._before: Floats = np.zeros(len(distinct))
 
     def new(self) -> Floats:
         """Return the spikes of each group since the last call, shape ``[groups]``."""
-        self._counts.read()
-        now = self._counts.values
+        now = self._counts.read()
         if ranks().size > 1:
             now = ranks().total(now)
-        new = (now - self._before)[self._places]
-        self._before[:] = now
+        new: Floats = (now - self._before)[self._which]
+        self._before = now
         return new
 
 
@@ -78,7 +77,7 @@ class CountingNeurons:
 
     def __init__(self, site: Site, groups: Sequence[NodeIds]) -> None:
         """Create the counting neurons and connect the groups to them."""
-        distinct, self._places = _distinct(groups)
+        distinct, self._which = _distinct(groups)
         most = max(len(ids) for ids in groups) * round(LONGEST_COUNT_MS / site.resolution_ms)
         bits = most.bit_length()
         digits = max(1, (_EXACT_BITS - _SPARE_BITS) // bits)
@@ -104,7 +103,7 @@ class CountingNeurons:
             self._nodes.set([{"V_m": 0.0}] * len(sums))
             sums = [0] * len(sums)
         self._sums = sums
-        return np.array([counts[place] for place in self._places], dtype=float)
+        return np.array([counts[place] for place in self._which], dtype=float)
 
 
 def _distinct(groups: Sequence[NodeIds]) -> tuple[list[NodeIds], list[int]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from functools import cache
-from typing import Any
+from itertools import accumulate, count
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,6 +26,14 @@ from robobrain.brain.sources import (
 from robobrain.errors import ConfigurationError
 
 
+class _Group(NamedTuple):
+    """Targets that one generator serves, and the channel that they hear."""
+
+    source: DirectInputSource
+    targets: Sequence[InputTarget]
+    channel: int
+
+
 class Inputs:
     """One generator per channel, half, gain and preferred value, shared by the groups that hear the same."""
 
@@ -35,33 +44,33 @@ class Inputs:
         self._low = np.array([source.low for source in sources for _ in source.channels], dtype=float)
         self._high = np.array([source.high for source in sources for _ in source.channels], dtype=float)
         self._last = b""
-        specs: list[tuple[Encoder, InputTarget]] = []
-        channels: list[int] = []
-        created = []
-        first_channel = 0
         for source in sources:
             check_spikes(site, source)
-            delay_ms = site.delay_ms(source.name, source.delay_ms)
-            for targets in _grouped(source.targets):
-                device = site.nest.Create(_model(source.encoder, site))
-                specs.append((source.encoder, targets[0]))
-                channels.append(first_channel + source.channels.index(targets[0].channel))
-                created.append(device.global_id)
-                _connect(site, source, device, targets, delay_ms)
-            first_channel += len(source.channels)
-        self.devices = len(created)
-        self._transfer = Transfer.of(specs)
-        self._channel = np.array(channels, dtype=np.intp)
-        kinds = [_model(encoder, site) for encoder, _ in specs]
+        first_channels = [0, *accumulate(len(source.channels) for source in sources)]
+        groups = [
+            _Group(source, targets, first + source.channels.index(targets[0].channel))
+            for source, first in zip(sources, first_channels, strict=False)
+            for targets in _grouped(source.targets)
+        ]
+        kinds = [_model(group.source.encoder, site) for group in groups]
         self._pulsed, self._held, self._packed = (
-            [index for index, kind in enumerate(kinds) if kind in group]
-            for group in ({SPIKES}, {RATE, CURRENT}, {RATE_SOURCE})
+            [index for index, kind in enumerate(kinds) if kind in models]
+            for models in ({SPIKES}, {RATE, CURRENT}, {RATE_SOURCE})
         )
         self._held_kinds = [kinds[index] for index in self._held]
+        self._rates = Rates(site.module, len(self._packed)) if site.module and self._packed else None
+        places = count(self._rates.first if self._rates is not None else 0)
+        created = []
+        for group, kind in zip(groups, kinds, strict=True):
+            device = site.nest.Create(kind, params={"place": next(places)} if kind == RATE_SOURCE else None)
+            _connect(site, group.source, device, group.targets)
+            created.append(device.global_id)
+        self.devices = len(created)
+        self._transfer = Transfer.of([(group.source.encoder, group.targets[0]) for group in groups])
+        self._channel = np.array([group.channel for group in groups], dtype=np.intp)
         self._pulsed_nodes, self._held_nodes = (
             self._nodes(created, chosen) for chosen in (self._pulsed, self._held)
         )
-        self._rates = self._packed_rates(created)
 
     def write(self, values: Floats, t_ms: float) -> None:
         """Let ``values`` [size] act from ``t_ms`` on."""
@@ -75,8 +84,7 @@ class Inputs:
         strengths = self._transfer(within[self._channel])
         now = round(t_ms / self._site.resolution_ms)
         if self._rates is not None and not unchanged:
-            self._rates.values[:] = strengths[self._packed]
-            self._rates.write()
+            self._rates.write(strengths[self._packed])
         if self._held_nodes is not None and not unchanged:
             first_ms = [(now + 1) * self._site.resolution_ms]
             held = zip(self._held_kinds, strengths[self._held].tolist(), strict=True)
@@ -90,8 +98,7 @@ class Inputs:
         """Let nothing act from ``t_ms`` on, until values are written again."""
         first_ms = [t_ms + self._site.resolution_ms]
         if self._rates is not None:
-            self._rates.values[:] = 0.0
-            self._rates.write()
+            self._rates.write(0.0)
         if self._held_nodes is not None:
             self._held_nodes.set([_held(kind, 0.0, first_ms) for kind in self._held_kinds])
         if self._pulsed_nodes is not None:
@@ -108,15 +115,6 @@ class Inputs:
             return None
         collection = self._site.nest.NodeCollection([ids[index] for index in chosen])
         return Nodes(collection, low_level=self._site.low_level)
-
-    def _packed_rates(self, ids: list[int]) -> Rates | None:
-        """Give each of the packed sources a place for its rate."""
-        if not self._packed or self._site.module is None:
-            return None
-        rates = Rates(self._site.module, len(self._packed))
-        nodes = self._site.nest.NodeCollection([ids[index] for index in self._packed])
-        nodes.place = list(range(rates.first, rates.first + len(self._packed)))
-        return rates
 
 
 RATE, CURRENT, SPIKES = "inhomogeneous_poisson_generator", "dc_generator", "spike_generator"
@@ -163,9 +161,8 @@ def _grouped(targets: Sequence[InputTarget]) -> list[list[InputTarget]]:
     return list(groups.values())
 
 
-def _connect(
-    site: Site, source: DirectInputSource, device: Any, targets: Sequence[InputTarget], delay_ms: float
-) -> None:
+def _connect(site: Site, source: DirectInputSource, device: Any, targets: Sequence[InputTarget]) -> None:
+    delay_ms = site.delay_ms(source.name, source.delay_ms)
     for target in targets:
         if target.weight_nS is None:
             for _, ids in site.neurons(f"source {source.name}", target.selector):

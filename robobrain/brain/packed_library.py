@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from robobrain.errors import BrainFault
 
 
 class SpikeLog:
@@ -35,53 +38,61 @@ class SpikeCounts:
 
     Attributes:
         first: Place of the first among all counts, for the parameter ``place`` of its counter.
-        values: What was last read, float64[number].
     """
 
     def __init__(self, module: Path, number: int) -> None:
         """Make so many counts in the ``module`` that the kernel has loaded."""
-        self._library, self.values = _library(module), np.zeros(number)
-        self.first = int(self._library.robobrain_make_counts(ctypes.c_size_t(number)))
-        self._place = _place(self.first, self.values)
+        library = _library(module)
+        self._values, self._copy = np.zeros(number), library.robobrain_copy_counts
+        self.first, self._arguments = _made(library.robobrain_make_counts, self._values)
 
-    def read(self) -> None:
-        """Read the spikes that each has counted since it was made."""
-        self._library.robobrain_copy_counts(*self._place)
+    def read(self) -> NDArray[np.float64]:
+        """Return the spikes that each has counted since it was made, float64[number], the caller's own.
+
+        Raises:
+            BrainFault: The kernel has been reset since they were made.
+        """
+        if not self._copy(*self._arguments):
+            raise BrainFault("the kernel has been reset: its counters are gone")
+        return self._values.copy()
 
 
 class Rates:
-    """The rates of some packed rate sources of this process.
+    """The rates of some packed rate sources of this process; they are 0 until they are written.
 
     Attributes:
         first: Place of the first among all rates, for the parameter ``place`` of its source.
-        values: What is written next (Hz), float64[number].
     """
 
     def __init__(self, module: Path, number: int) -> None:
-        """Make so many rates, all 0, in the ``module`` that the kernel has loaded."""
-        self._library, self.values = _library(module), np.zeros(number)
-        self.first = int(self._library.robobrain_make_rates(ctypes.c_size_t(number)))
-        self._place = _place(self.first, self.values)
+        """Make so many rates in the ``module`` that the kernel has loaded."""
+        library = _library(module)
+        self._values, self._set = np.zeros(number), library.robobrain_set_rates
+        self.first, self._arguments = _made(library.robobrain_make_rates, self._values)
 
-    def write(self) -> None:
-        """Let the values act from NEST's present time on."""
-        self._library.robobrain_set_rates(*self._place)
+    def write(self, rates_hz: ArrayLike) -> None:
+        """Let rates [number], or the same one for all, act from NEST's present time on.
+
+        Raises:
+            BrainFault: The kernel has been reset since they were made.
+        """
+        self._values[:] = rates_hz
+        if not self._set(*self._arguments):
+            raise BrainFault("the kernel has been reset: its sources are gone")
 
 
-def _place(first: int, values: NDArray[np.float64]) -> tuple[Any, ...]:
-    """Return what tells the module where numbers are, on either side."""
-    return (
-        ctypes.c_size_t(first),
-        ctypes.c_size_t(values.size),
-        ctypes.c_void_p(values.ctypes.data),
-    )
+def _made(make: Callable[..., int], values: NDArray[np.float64]) -> tuple[int, tuple[Any, ...]]:
+    """Make places for numbers; return the first, and the arguments that bring them from or to ``values``."""
+    age, number = ctypes.c_size_t(), ctypes.c_size_t(values.size)
+    first = int(make(number, ctypes.byref(age)))
+    return first, (age, ctypes.c_size_t(first), number, ctypes.c_void_p(values.ctypes.data))
 
 
 @cache
 def _library(module: Path) -> ctypes.CDLL:
     library = ctypes.CDLL(str(module))
-    library.robobrain_logged_spikes.restype = ctypes.c_size_t
-    library.robobrain_make_counts.restype = ctypes.c_size_t
-    library.robobrain_make_rates.restype = ctypes.c_size_t
-    library.robobrain_copy_counts.restype = library.robobrain_set_rates.restype = None
+    for name in ("logged_spikes", "make_counts", "make_rates"):
+        getattr(library, f"robobrain_{name}").restype = ctypes.c_size_t
+    for name in ("copy_counts", "set_rates"):
+        getattr(library, f"robobrain_{name}").restype = ctypes.c_bool
     return library

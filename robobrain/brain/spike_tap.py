@@ -100,12 +100,20 @@ class SpikeTap:
         """
         self._since_ms = 0.0
         keys = np.concatenate([self._logged(), self._delivered()])
-        keys.sort(kind="stable")  # they come nearly in order: a third of the time
+        keys.sort(kind="stable")  # takes a third of the time, as they come nearly in order
         steps = (keys >> SENDER_BITS).astype(np.float64)
         return SpikeChunk(steps * self._resolution_ms, keys.astype(np.uint32))
 
     def stop(self) -> None:
-        """Let packed neurons log no more spikes."""
+        """Record no more.
+
+        Raises:
+            ConfigurationError: Some of the neurons are NEST's own, whose recorder can't be taken away.
+        """
+        if self._recorder is not None:
+            raise ConfigurationError(
+                "only packed neurons can stop being recorded; some of this brain's are NEST's own"
+            )
         for ids in self.recorded.values():
             self._nest.NodeCollection(ids).set({RECORDED: False})
 

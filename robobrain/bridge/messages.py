@@ -310,7 +310,7 @@ def exact_inputs(values: object, size: int) -> NDArray[np.float32]:
     Raises:
         ConfigurationError: The shape is another one, or a value is not a finite float32.
     """
-    if isinstance(values, np.ndarray) and values.dtype == FLOAT32:
+    if type(values) is np.ndarray and values.dtype == FLOAT32:
         vector = values
     else:
         try:

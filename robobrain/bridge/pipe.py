@@ -44,7 +44,6 @@ class Pipe:
         """
         self._socket = connection
         self._max_frame_bytes = max_frame_bytes
-        self._announced: int | None = None
         self._partial = bytearray()
 
     def send(self, payload: bytes) -> None:
@@ -70,39 +69,27 @@ class Pipe:
             ProtocolError: It closed within a frame, or announced one that is too large.
             TimeoutError: Nothing came within the socket's time-out; the next call goes on.
         """
-        if self._announced is None:
-            (size,) = _HEADER.unpack(self._next(_HEADER.size))
-            if size > self._max_frame_bytes:
-                raise ProtocolError(
-                    f"a frame of {size} bytes was announced; {self._max_frame_bytes} are allowed"
-                )
-            self._announced = size
-        payload = self._next(self._announced)
-        self._announced = None
+        self._fill(_HEADER.size)
+        (size,) = _HEADER.unpack_from(self._partial)
+        if size > self._max_frame_bytes:
+            raise ProtocolError(f"a frame of {size} bytes was announced; {self._max_frame_bytes} are allowed")
+        self._fill(_HEADER.size + size)
+        payload = bytes(self._partial[_HEADER.size :])
+        self._partial.clear()  # last, so that an interrupt before loses nothing
         return payload
 
-    def _next(self, size: int) -> bytes:
-        """Return the next ``size`` bytes, which mostly come in one piece."""
+    def _fill(self, size: int) -> None:
         while len(self._partial) < size:
-            chunk = self._some(size - len(self._partial))
-            if len(chunk) == size:
-                return chunk
-            self._partial += chunk
-        whole = bytes(self._partial)
-        self._partial.clear()
-        return whole
-
-    def _some(self, at_most: int) -> bytes:
-        try:
-            chunk = self._socket.recv(at_most)
-        except ConnectionResetError:
-            chunk = b""
-        if chunk:
-            return chunk
-        begun = len(self._partial) + (0 if self._announced is None else _HEADER.size)
-        if begun:
-            raise ProtocolError(f"the pipe closed within a frame, after {begun} bytes")
-        raise PipeClosed("the other end of the pipe is gone")
+            try:
+                chunk = self._socket.recv(size - len(self._partial))
+            except ConnectionResetError:
+                chunk = b""
+            if chunk:
+                self._partial += chunk
+            elif self._partial:
+                raise ProtocolError(f"the pipe closed within a frame, after {len(self._partial)} bytes")
+            else:
+                raise PipeClosed("the other end of the pipe is gone")
 
     def drain(self) -> None:
         """Read and drop everything until the other end, in every process that holds it, is closed.

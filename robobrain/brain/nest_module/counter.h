@@ -3,16 +3,14 @@
 #ifndef ROBOBRAIN_COUNTER_H
 #define ROBOBRAIN_COUNTER_H
 
-#include <vector>
-
 #include "packed_node.h"
 #include "places.h"
 
 namespace robobrain
 {
 
-// The counts of all counters; each writes to its own place.
-inline std::vector< double > counts;
+// The counts of all counters.
+inline Places counts;
 
 class PackedCounter : public PackedNode
 {
@@ -26,22 +24,34 @@ public:
   void
   set_status( const Dictionary& status ) override
   {
-    place_ = place_in( counts, status, place_ );
+    place_ = counts.chosen( status, place_ );
   }
 
 private:
   void
+  pre_run_hook() override
+  {
+    counts.check( place_ );
+    PackedNode::pre_run_hook();
+  }
+
+  void
   update( const nest::Time&, const long from, const long to ) override
   {
+    double arrived = 0.0;
     for ( long lag = from; lag < to; ++lag )
     {
       double& spikes = SharedInbox::at( *this, lag ).excitatory;
-      counts[ place_ ] += spikes;
+      arrived += spikes;
       spikes = 0.0;
+    }
+    if ( arrived > 0.0 )  // neighbours of other threads lie in the same line of the cache
+    {
+      counts[ place_ ] += arrived;
     }
   }
 
-  size_t place_ = 0;
+  size_t place_ = Places::NONE;
 };
 
 }

@@ -141,6 +141,10 @@ struct PortedCurrents : Membrane
   {
     const double moved = Membrane::set( status, node );
     v_min -= nest::update_value_param( status, nest::names::V_min, v_min, node ) ? e_l : moved;
+    if ( std::isnan( v_min ) )
+    {
+      throw nest::BadProperty( "V_min must be a number." );
+    }
     std::vector< double > wanted( tau.begin(), tau.end() );
     status.update_value( nest::names::tau_syn, wanted );
     if ( wanted.size() != PORTS )

@@ -1,7 +1,8 @@
 // A neuron with synaptic currents whose state lies close together.
 //
 // It takes the part of NEST's iaf_psc_alpha, iaf_psc_exp or iaf_psc_alpha_multisynapse that a brain needs: static
-// synapses, currents, and multimeters. It keeps no history of spikes for plastic synapses, has no V_min, and does not fire at random.
+// synapses, currents, and multimeters. It keeps no history of spikes for plastic synapses, has V_min with ports only,
+// and does not fire at random.
 
 #ifndef ROBOBRAIN_NEURON_H
 #define ROBOBRAIN_NEURON_H

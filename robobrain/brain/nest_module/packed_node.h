@@ -1,4 +1,5 @@
-// What packed nodes have in common: one port for spikes, a place in the inbox of the thread, and the log.
+// What packed nodes have in common: the log, and unless they do otherwise one port for spikes and a place in the inbox
+// of the thread.
 
 #ifndef ROBOBRAIN_PACKED_NODE_H
 #define ROBOBRAIN_PACKED_NODE_H
@@ -48,7 +49,6 @@ protected:
   {
     SharedInbox::fit( *this );
   }
-
 
   void
   check_receptor_( const size_t receptor ) const

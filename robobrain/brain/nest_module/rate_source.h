@@ -3,8 +3,6 @@
 #ifndef ROBOBRAIN_RATE_SOURCE_H
 #define ROBOBRAIN_RATE_SOURCE_H
 
-#include <vector>
-
 #include "event_delivery_manager_impl.h"
 #include "kernel_manager.h"
 #include "places.h"
@@ -14,8 +12,8 @@
 namespace robobrain
 {
 
-// The rates (Hz) of all sources; each reads its own place.
-inline std::vector< double > rates;
+// The rates (Hz) of all sources.
+inline Places rates;
 
 class PackedRateSource : public nest::StimulationDevice
 {
@@ -47,7 +45,7 @@ public:
   void
   set_status( const Dictionary& status ) override
   {
-    const size_t place = place_in( rates, status, place_ );
+    const size_t place = rates.chosen( status, place_ );
     StimulationDevice::set_status( status );
     place_ = place;
   }
@@ -59,6 +57,13 @@ public:
   }
 
 private:
+  void
+  pre_run_hook() override
+  {
+    rates.check( place_ );
+    StimulationDevice::pre_run_hook();
+  }
+
   void
   update( const nest::Time& origin, const long from, const long to ) override
   {
@@ -91,7 +96,7 @@ private:
 
   using Distribution = nest::poisson_distribution;
 
-  size_t place_ = 0;
+  size_t place_ = Places::NONE;
   Distribution distribution_;
   Distribution::param_type spikes_in_a_step_;
 };

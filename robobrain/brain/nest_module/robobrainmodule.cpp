@@ -1,4 +1,5 @@
-// Robobrain's extension module of NEST: the same neurons in less memory, and a log of their spikes.
+// Robobrain's extension module of NEST: the same neurons in less memory, a log of their spikes, and counters of spikes
+// and sources of Poisson trains that are read and written past NEST.
 
 // NEST's headers look for Boost where it was built with it; nothing here needs it.
 #include "config.h"
@@ -63,36 +64,44 @@ robobrain_forget_spikes()
   }
 }
 
+// Makes so many counts and returns the first; their age tells a later network's from them.
 size_t
-robobrain_make_counts( const size_t number )
+robobrain_make_counts( const size_t number, size_t* age )
 {
-  return robobrain::make_places( robobrain::counts, number );
+  *age = robobrain::counts.age();
+  return robobrain::counts.make( number );
 }
 
+// Returns whether the counts are still there, and copied.
+bool
+robobrain_copy_counts( const size_t age, const size_t first, const size_t number, double* to )
+{
+  const double* from = robobrain::counts.find( age, first, number );
+  if ( from )
+  {
+    std::copy_n( from, number, to );
+  }
+  return from;
+}
+
+// Makes so many rates and returns the first; their age tells a later network's from them.
 size_t
-robobrain_make_rates( const size_t number )
+robobrain_make_rates( const size_t number, size_t* age )
 {
-  return robobrain::make_places( robobrain::rates, number );
+  *age = robobrain::rates.age();
+  return robobrain::rates.make( number );
 }
 
-// Copies counts, or nothing where the kernel has been reset and they are gone.
-void
-robobrain_copy_counts( const size_t first, const size_t number, double* to )
+// Returns whether the rates (Hz) are still there, and set.
+bool
+robobrain_set_rates( const size_t age, const size_t first, const size_t number, const double* from )
 {
-  if ( first + number <= robobrain::counts.size() )
+  double* to = robobrain::rates.find( age, first, number );
+  if ( to )
   {
-    std::copy_n( robobrain::counts.begin() + first, number, to );
+    std::copy_n( from, number, to );
   }
-}
-
-// Sets rates (Hz), or nothing where the kernel has been reset and they are gone.
-void
-robobrain_set_rates( const size_t first, const size_t number, const double* from )
-{
-  if ( first + number <= robobrain::rates.size() )
-  {
-    std::copy_n( from, number, robobrain::rates.begin() + first );
-  }
+  return to;
 }
 
 }
