@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import nest
@@ -14,12 +15,16 @@ from robobrain.brain.sources import DirectInputSource, InputTarget, RateEncoder
 RESOLUTION_MS = 0.5
 EXCHANGE_MS = 10.0
 MIN_DELAY_MS = 1.0
+MODULE: Path | None = None
+"""Module of packed neurons that kernels load and panels use; None for NEST's own."""
 
 
 def fresh_kernel(*, threads: int = 1, seed: int = 7) -> None:
     nest.ResetKernel()
     nest.verbosity = nest.VerbosityLevel.ERROR
     nest.set(resolution=RESOLUTION_MS, local_num_threads=threads, rng_seed=seed)
+    if MODULE is not None:
+        nest.Install(str(MODULE))
 
 
 def placed(
@@ -123,6 +128,7 @@ def build(groups: list[PlacedPopulation], sources: list[Any], monitors: list[Any
             "resolution_ms": RESOLUTION_MS,
             "exchange_ms": EXCHANGE_MS,
             "min_delay_ms": MIN_DELAY_MS,
+            "module": MODULE,
             **changes,
         },
     )

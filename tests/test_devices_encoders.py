@@ -22,6 +22,8 @@ from robobrain.brain.selectors import Selector, Tile, select
 from robobrain.brain.sources import CurrentEncoder, InputTarget, SpikesEncoder, TuningEncoder
 from robobrain.errors import ConfigurationError
 
+pytestmark = pytest.mark.usefixtures("panel_models")
+
 
 def spikes_source(**changes: object) -> object:
     return rate_source(encoder=SpikesEncoder(gain_per_unit=1.0, max_spikes=20), **changes)

@@ -29,6 +29,8 @@ from robobrain.errors import ConfigurationError
 
 PT = Selector(population="PT")
 
+pytestmark = pytest.mark.usefixtures("panel_models")
+
 
 def monitor(decoder: Decoder, name: str = "out", **channels: Selector) -> DirectOutputMonitor:
     return DirectOutputMonitor(
@@ -195,7 +197,7 @@ def test_a_region_pools_its_populations_and_counts_each_cell_once() -> None:
 
 
 def test_a_reading_is_one_call_to_nest_and_no_recorder_whatever_the_history(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, panel_models: str
 ) -> None:
     calls: list[str] = []
     plain_values = Nodes.values
@@ -208,7 +210,7 @@ def test_a_reading_is_one_call_to_nest_and_no_recorder_whatever_the_history(
         nest.Run(EXCHANGE_MS)
         panel.read()
     nest.Cleanup()
-    assert calls == ["V_m"] * 50
+    assert calls == (["V_m"] * 50 if panel_models == "nest" else [])
     assert len(nest.GetNodes({"model": "spike_recorder"})) == 0
     assert nest.num_connections == 40 + 40  # what several monitors want is counted once
 

@@ -1,9 +1,10 @@
 """The brain's front panel: NEST devices that take in values and give out readings, once per exchange.
 
-Everything here may be used between ``nest.Prepare`` and ``nest.Cleanup``. Only devices and parameters that
-NEST heeds between two ``Run`` calls are used: ``inhomogeneous_poisson_generator`` (a ``poisson_generator``
-ignores a new rate), ``dc_generator`` and ``spike_generator``. Neurons count spikes, as reading a recorder
-costs its whole history.
+Everything here may be used between ``nest.Prepare`` and ``nest.Cleanup``. Where the kernel has packed
+neurons, rates are written to packed sources and counts read from packed counters. Otherwise only devices and
+parameters are used that NEST heeds between two ``Run`` calls: ``inhomogeneous_poisson_generator`` (a
+``poisson_generator`` ignores a new rate), ``dc_generator`` and ``spike_generator``; and neurons count spikes,
+as reading a recorder costs its whole history.
 """
 
 from __future__ import annotations

@@ -186,12 +186,17 @@ def recording(
     threads: Annotated[int | None, typer.Option(help="Threads (default: the size's own).")] = None,
     seconds: Annotated[float, typer.Option(min=0.6, help="Model time of an episode.")] = 3.0,
     seed: Annotated[int, typer.Option(min=0, help="Root of all random draws.")] = 1,
-    episodes: Annotated[int, typer.Option(min=2, help="Episodes, each with and without recording.")] = 12,
+    episodes: Annotated[
+        int, typer.Option(min=2, help="Episodes, each run twice, recorded on either brain.")
+    ] = 12,
     store: Annotated[
         bool, typer.Option("--store/--no-store", help="Measure the store on its own too.")
     ] = True,
 ) -> None:
-    """Measure what recording all spikes and signals adds to the loop, and how fast the store is."""
+    """Measure what recording all spikes and signals adds to the loop, and how fast the store is.
+
+    Two brains of packed neurons take turns, one recorded and one not, and then change places.
+    """
     from robobrain.tasks.joystick.recording_benchmark import measure_recording, measure_store  # noqa: PLC0415
 
     with build_progress(brain) as progress:

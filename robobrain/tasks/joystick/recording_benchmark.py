@@ -218,7 +218,10 @@ class _Episode:
 
 def _measure_episode(brains: tuple[_SwitchedLoop, _SwitchedLoop], seconds: float, seed: int) -> _Episode:
     one, other = brains
-    halves = [_measure_half(*pair, seconds, seed) for pair in ((one, other), (other, one))]
+    halves = [
+        _measure_half(one, other, seconds, seed, recorded_first=True),
+        _measure_half(other, one, seconds, seed, recorded_first=False),
+    ]
     plain_s, recorded_s = (
         sum(getattr(half, name).wall_s for half in halves) for name in ("plain", "recorded")
     )
@@ -246,7 +249,14 @@ class _Half:
     backpressure_ms: float
 
 
-def _measure_half(without: _SwitchedLoop, with_recorder: _SwitchedLoop, seconds: float, seed: int) -> _Half:
+def _measure_half(
+    without: _SwitchedLoop,
+    with_recorder: _SwitchedLoop,
+    seconds: float,
+    seed: int,
+    *,
+    recorded_first: bool,
+) -> _Half:
     without.brain.records, with_recorder.brain.records = False, True
     with TemporaryDirectory() as name:
         folder = Path(name) / "run"
@@ -255,7 +265,7 @@ def _measure_half(without: _SwitchedLoop, with_recorder: _SwitchedLoop, seconds:
             recorded = _Turns(with_recorder.loop, with_recorder.kernel, seed, writer)
             others_s = process_time() - thread_time()
             for turn in range(round(seconds * 1e3 / TURN_MS)):
-                for loop in (plain, recorded) if turn % 2 else (recorded, plain):
+                for loop in (recorded, plain) if recorded_first == (turn % 2 == 0) else (plain, recorded):
                     loop.run(TURN_MS)
             writer_s = process_time() - thread_time() - others_s
         run = recording.open(folder)
