@@ -49,7 +49,8 @@ class DeviceRow:
     cost_us: float
 
 
-# Measured at `small` on one thread, in microseconds; see docs/devices.md.
+# Measured at `small` on one thread, in microseconds; see docs/devices.md. Writing and reading are those of
+# NEST's own generators and neurons; packed ones take less, so that estimates are on the safe side.
 _STEP_US = 0.03  # a generator at one target for one time step
 _WRITE_US = 1.5  # one value written to one generator
 _COUNTER_US = 5.0  # one channel read; two or three share a counting neuron
