@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 
 import pytest
-from hypothesis import settings
 
 import robobrain.bridge  # noqa: F401 - before any test imports gRPC, which it sets up
 from robobrain.brain.openmp import configure_openmp
@@ -13,10 +12,6 @@ from robobrain.brain.packed import module_path
 
 # Before any test imports NEST; networks in the test process run on one thread, others in their own process.
 configure_openmp(1)
-
-# How long an example takes is the machine's affair.
-settings.register_profile("robobrain", deadline=None)
-settings.load_profile("robobrain")
 
 
 @pytest.fixture(params=["nest", "packed"])

@@ -123,7 +123,7 @@ def course(models: NeuronModels, model: str, parameters: Parameters, seed: int) 
     ]
 
 
-@settings(max_examples=18)
+@settings(max_examples=18, deadline=None)
 @given(
     model=st.sampled_from(["iaf_psc_alpha", "iaf_psc_exp", PORTED]),
     parameters=NEURON_PARAMETERS,

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 from devices_brain import EXCHANGE_MS, build, fresh_kernel, population
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from robobrain.brain.interfaces import load_interfaces
@@ -244,6 +244,7 @@ JUNK = st.one_of(
 )
 
 
+@settings(deadline=None)
 @given(path=st.sampled_from(paths(small_file())), value=JUNK)
 def test_junk_anywhere_is_either_sound_or_a_table_error(
     tmp_path_factory: pytest.TempPathFactory, path: str, value: object
